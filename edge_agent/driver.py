@@ -1,0 +1,215 @@
+"""The contract between the agent and a driver: the only module of the agent that drivers import.
+
+A driver knows one device's language: bytes or edges to Records and back. It has no thread, no clock, no logging and
+parses no configuration; its constructor only stores. Only `LinkError` (the wire) and `DeviceError` (the device spoke
+nonsense) may leave it.
+
+A driver folder `drivers/NAME/` exports one class as `DRIVER`; outside packages offer theirs through the entry-point
+group `edge_agent.drivers`.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from edge_agent.cards import CardKey
+from edge_agent.errors import AgentError, DeviceError, LinkError, LinkTimeout
+from edge_agent.records import Alarm, CardRef, Event, Json, Quality, Reading, Record, Scalar, Severity, Value
+
+__all__ = [
+    "Actor",
+    "Alarm",
+    "CardKey",
+    "CardRef",
+    "Chunk",
+    "Command",
+    "DeviceError",
+    "Driver",
+    "DriverClass",
+    "Edge",
+    "Event",
+    "Json",
+    "LineRequest",
+    "Link",
+    "LinkError",
+    "LinkTimeout",
+    "Listener",
+    "Options",
+    "Quality",
+    "Reading",
+    "Record",
+    "ReplyShape",
+    "Scalar",
+    "Severity",
+    "Simulator",
+    "Site",
+    "Value",
+    "Wire",
+    "load_driver",
+]
+
+_GROUP = "edge_agent.drivers"
+
+
+class Wire(StrEnum):
+    """What kind of link a driver speaks over."""
+
+    SERIAL = "serial"
+    GPIO = "gpio"
+    """Slow contacts through gpiozero."""
+    EDGES = "gpiod"
+    """Edges that must carry the kernel's timestamp, through gpiod."""
+
+
+class Options(BaseModel):
+    """A driver's own keys of a `[[device]]` table; subclasses give each field a description (the reference is made of it)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a driver may need of the station beyond its own options."""
+
+    card_key: CardKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One change of one GPIO line (BCM number).
+
+    `at` is monotonic seconds, the kernel's timestamp where there is one; `seqno` counts the events of the whole line
+    request (a hole means lost edges), None where the kernel gives none. `initial` marks the level found at opening.
+    """
+
+    line: int
+    high: bool
+    at: float
+    seqno: int | None = None
+    initial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What came off a wire unasked: bytes or edges; `at` is the monotonic time (s) when it was taken."""
+
+    at: float
+    data: bytes = b""
+    edges: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineRequest:
+    """One GPIO line a driver needs: BCM number, bias, and which edges matter."""
+
+    line: int
+    pull: Literal["up", "down", "none"] = "up"
+    edges: Literal["both", "falling"] = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyShape:
+    """What a good answer looks like.
+
+    `find` gets the bytes received so far and returns the first whole, checked frame that answers the request (leading
+    noise skipped), or None while there is none; it must not raise. `key` names the set of frames that `find` would
+    accept: after a timeout the link will not ask anything with an equal key until a late answer can no longer come.
+    `size` is the length of the expected frame in bytes, 0 = unknown: once so much garbage has come, the answer is spent,
+    waiting on is useless and the question may be repeated at once.
+    """
+
+    key: Hashable
+    find: Callable[[bytes], bytes | None]
+    size: int = 0
+
+
+class Link(Protocol):
+    """What a polled driver sees of its wire."""
+
+    def ask(self, request: bytes, *, reply: ReplyShape, within: float) -> bytes:
+        """Send `request` and return the frame that `reply.find` accepted, waiting at most `within` seconds.
+
+        Raises LinkTimeout (nothing came), DeviceError (bytes came but no good frame) or LinkError (the port failed).
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to do: a verb the driver knows and its arguments."""
+
+    name: str
+    args: Mapping[str, Json] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """A device that is asked."""
+
+    def poll(self, link: Link) -> Iterable[Record]:
+        """Ask the device for everything once; straight-line code."""
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A device that speaks by itself."""
+
+    settle: float
+    """Seconds of silence after which `quiet` may complete something (end of a frame, debounce); 0 = never."""
+
+    def lines(self) -> Sequence[LineRequest]:
+        """GPIO lines it needs; empty for bytes."""
+
+    def feed(self, chunk: Chunk) -> Iterable[Record]:
+        """Take bytes or edges as they come; any content at all."""
+
+    def quiet(self, now: float) -> Iterable[Record]:
+        """The wire has been silent until `now` (monotonic s)."""
+
+
+@runtime_checkable
+class Actor(Protocol):
+    """A device that can be told to do something; never retried on the wire."""
+
+    def act(self, link: Link, command: Command) -> Iterable[Record]:
+        """Carry out one command; raises DeviceError if the device refuses or the verb is unknown."""
+
+
+class Simulator(Protocol):
+    """The same device seen from the other end of its wire."""
+
+    def answer(self, request: bytes) -> bytes:
+        """The bytes the device answers; b"" = silence, also for what is meant for another device."""
+
+    def play(self) -> Iterable[Chunk]:
+        """What it says unasked since the last call."""
+
+
+class DriverClass(Protocol):
+    """What `DRIVER` of a driver folder must be."""
+
+    Options: ClassVar[type[Options]]
+    Simulator: ClassVar[Callable[..., Any]]
+    """Called as `Simulator(options, site)`; returns a `Simulator`."""
+    wire: ClassVar[Wire]
+    sensitive: ClassVar[bool]
+    """True if its bytes are personal: they never reach an error, `probe`, a log or a capture."""
+
+    def __call__(self, options: Any, site: Site) -> Any:
+        """Build the driver; stores its arguments and nothing else."""
+
+
+def load_driver(name: str) -> DriverClass:
+    """Return `DRIVER` of `drivers/NAME/`, or of the entry point NAME; raises AgentError naming what exists."""
+    if name.isidentifier() and importlib.util.find_spec(f"drivers.{name}") is not None:
+        found: DriverClass = importlib.import_module(f"drivers.{name}").DRIVER
+        return found
+    for entry in importlib.metadata.entry_points(group=_GROUP, name=name):
+        loaded: DriverClass = entry.load()
+        return loaded
+    raise AgentError(f"there is no driver {name!r}; `edge-agent drivers` lists those installed")

@@ -1,0 +1,1 @@
+"""One physical wire each, with exactly one owner (a Worker)."""

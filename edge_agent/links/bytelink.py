@@ -1,0 +1,195 @@
+"""Question and answer over a wire that carries bytes: the rules every request/response protocol needs.
+
+Why not a Modbus library: on one RS-485 pair Modbus, meters, lock boards and batteries take turns, no library arbitrates
+that, and those measured take a late answer for the answer to the next question. So the rules live here once:
+
+* drain before sending; keep the guard time between frames;
+* drop the local echo of half-duplex adapters by count;
+* hand everything received to the reply's shape, which skips noise and checks the frame;
+* after a timeout ask nothing that a late answer could satisfy until `max_reply_delay` has passed.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from edge_agent.clock import Clock
+from edge_agent.driver import Chunk, DeviceError, LineRequest, LinkError, LinkTimeout, ReplyShape
+
+_MAX_REPLY = 4096
+"""Bytes kept of one answer: no protocol here has longer frames, so more is a babbling device."""
+
+
+class Port(Protocol):
+    """The raw end of a byte wire. Failures are LinkError; `gone=True` when the port itself is lost."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`, waiting until it is on the wire."""
+
+    def read(self, within: float) -> bytes:
+        """Return what has arrived, waiting at most `within` seconds for the first byte; b"" if nothing came."""
+
+    def wake(self) -> None:
+        """Make a waiting `read` return at once (from another thread)."""
+
+    def close(self) -> None:
+        """Release the port; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. `guard` is the pause between frames (3.5 characters at least); `gap` the longest pause inside one."""
+
+    guard: float = 0.004
+    gap: float = 0.1
+    max_reply_delay: float = 2.0
+    echo: Literal["auto", "yes", "no"] = "auto"
+
+
+Tap = Callable[[str, bytes], None]
+"""Sees every conversation: direction (">" sent, "<" received) and bytes; for `probe` and captures."""
+
+
+class ByteLink:
+    """A wire that carries bytes, owned by one Worker."""
+
+    def __init__(self, name: str, opener: Callable[[], Port], clock: Clock, timing: Timing | None = None) -> None:
+        self.name = name
+        self.tap: Tap | None = None
+        self._opener = opener
+        self._clock = clock
+        self._timing = timing or Timing()
+        self._port: Port | None = None
+        self._pending = b""
+        self._free_at = 0.0
+        self._echoes = False
+        self._blocked: dict[Hashable, float] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """True while the port is held."""
+        return self._port is not None
+
+    def open(self, lines: tuple[LineRequest, ...] = ()) -> None:
+        """Take the port exclusively; raises LinkError with what to do. `lines` is for GPIO links."""
+        del lines
+        if self._port is None:
+            self._port = self._opener()
+            self._pending = b""
+
+    def close(self) -> None:
+        """Let go of the port at once: a kept descriptor makes a re-plugged adapter come back under another name."""
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
+    def wake(self) -> None:
+        """Make a waiting `wait` return (from another thread)."""
+        if self._port is not None:
+            self._port.wake()
+
+    def wait(self, seconds: float) -> None:
+        """Rest until bytes arrive unasked, `wake` is called, or `seconds` have passed."""
+        if not self._pending:
+            self._pending = self._read(seconds)
+
+    def take(self) -> Chunk | None:
+        """What arrived unasked since the last call, or None."""
+        if self._port is None:
+            return None
+        data = self._pending + self._read(0.0)
+        self._pending = b""
+        if not data:
+            return None
+        self._show("<", data)
+        return Chunk(at=self._clock.monotonic(), data=data)
+
+    def ready_at(self, key: Hashable) -> float:
+        """Monotonic time (s) from which a question with this reply key may be asked again."""
+        return self._blocked.get(key, 0.0)
+
+    def ask(self, request: bytes, *, reply: ReplyShape, within: float) -> bytes:
+        """See `driver.Link.ask`."""
+        self._rest_until(max(self._free_at, self.ready_at(reply.key)))
+        self._blocked.pop(reply.key, None)
+        self._drain()
+        port = self._need()
+        self._show(">", request)
+        port.write(request)
+        sent = self._clock.monotonic()
+        try:
+            return self._receive(request, reply, sent + within)
+        except (LinkTimeout, DeviceError) as error:
+            spent = isinstance(error, DeviceError) and 0 < reply.size <= len(error.raw)
+            if not spent:
+                self._blocked[reply.key] = sent + self._timing.max_reply_delay
+            raise
+        finally:
+            self._free_at = self._clock.monotonic() + self._timing.guard
+
+    def _receive(self, request: bytes, reply: ReplyShape, deadline: float) -> bytes:
+        received = b""
+        ambiguous = reply.find(request) is not None
+        while True:
+            body = self._without_echo(request, received, ambiguous=ambiguous)
+            if body is not None and (frame := reply.find(body)) is not None:
+                return frame
+            left = deadline - self._clock.monotonic()
+            if left <= 0 or len(received) > _MAX_REPLY:
+                break
+            spent = body is not None and 0 < reply.size <= len(body)
+            chunk = self._read(min(left, self._timing.gap) if spent else left)
+            if not chunk and spent:
+                break
+            if chunk:
+                self._show("<", chunk)
+                received += chunk
+        body = self._without_echo(request, received, ambiguous=ambiguous)
+        if body:
+            raise DeviceError("no valid answer in what was received", raw=body)
+        raise LinkTimeout(f"no answer on {self.name}")
+
+    def _without_echo(self, request: bytes, received: bytes, *, ambiguous: bool) -> bytes | None:
+        """Cut the local echo off; None while it may still be incomplete.
+
+        An answer that equals its request byte for byte (a lock board's "failed") cannot be told from an echo by
+        content, so there only what the link has shown before, or the setting, decides.
+        """
+        echo = self._timing.echo
+        if echo == "no":
+            return received
+        if echo == "yes" or (ambiguous and self._echoes):
+            return received[len(request) :] if len(received) >= len(request) else b""
+        if not ambiguous and received.startswith(request):
+            self._echoes = True
+            return received[len(request) :]
+        if not ambiguous and received and len(received) >= len(request):
+            self._echoes = False
+        return received
+
+    def _drain(self) -> None:
+        """Throw away what came unasked: an answer to an earlier question must not meet this one."""
+        stale = self._pending
+        self._pending = b""
+        while chunk := self._read(0.0):
+            stale += chunk
+            if len(stale) > _MAX_REPLY:
+                raise LinkError(f"{self.name} babbles without pause; unplug its devices one by one to find which")
+        if stale:
+            self._show("<", stale)
+
+    def _rest_until(self, when: float) -> None:
+        while (left := when - self._clock.monotonic()) > 0:
+            self._read(left)
+
+    def _read(self, within: float) -> bytes:
+        return self._need().read(within)
+
+    def _need(self) -> Port:
+        if self._port is None:
+            raise LinkError(f"{self.name} is not open", gone=True)
+        return self._port
+
+    def _show(self, direction: str, data: bytes) -> None:
+        if self.tap is not None:
+            self.tap(direction, data)

@@ -1,0 +1,82 @@
+"""What happened, as drivers say it: a Reading (value now), an Event (once, never thinned), an Alarm (raised or cleared).
+
+Drivers know neither time nor their own name: the Worker adds the device, the Recorder the stamp.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+Scalar: TypeAlias = bool | int | float | str
+Value: TypeAlias = Scalar | tuple[Scalar, ...]
+Json: TypeAlias = "None | Scalar | list[Json] | dict[str, Json]"
+
+
+class Quality(StrEnum):
+    """How far a value may be believed (wire contract, `state/<device>`)."""
+
+    GOOD = "good"
+    STALE = "stale"
+    BAD = "bad"
+
+
+class Severity(StrEnum):
+    """Levels 1 to 4 of an alarm."""
+
+    INFO = "info"
+    WARNING = "warning"
+    MAJOR = "major"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A value now.
+
+    `point` is the key below the device (`^[a-z][a-z0-9_]*$`, the unit in its name: `temperature_c`); `value` None
+    means absent (the key is left out, never 0 or -1). A change of at least `change` (0 = any difference) is
+    worth telling the centre; `prompt` points (doors, safety) are told at once instead of at most every 10 s.
+    `why` explains a quality that is not good.
+    """
+
+    point: str
+    value: Value | None
+    change: float = 0.0
+    prompt: bool = False
+    quality: Quality = Quality.GOOD
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CardRef:
+    """The keyed reference of a card: `ref` is 32 hex digits, `key_id` names the key it was made with."""
+
+    ref: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened once and must be counted once: `visit`, `denied`, `door_opened`, `battery_out`, …
+
+    `card` is kept out of `data` so that it cannot reach a message by accident. `at` is the monotonic time in
+    seconds when the driver knows it better than the chunk does (the last edge of a Wiegand frame).
+    """
+
+    type: str
+    data: Mapping[str, Json] = field(default_factory=dict)
+    card: CardRef | None = None
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A condition raised (`active`) or cleared; saying the same again changes nothing. Texts and severities: alarms.py."""
+
+    code: str
+    active: bool
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
+Record: TypeAlias = Reading | Event | Alarm

@@ -1,0 +1,45 @@
+"""What every test may use: the `needs` marker, which leaves a test out aloud where a system program is missing."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("dev", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+PACKAGES = {
+    "mosquitto": "mosquitto",
+    "mosquitto_sub": "mosquitto-clients",
+    "mosquitto_pub": "mosquitto-clients",
+    "socat": "socat",
+    "mbpoll": "mbpoll",
+    "cc": "gcc libmodbus-dev pkg-config",
+    "chromium": "chromium fonts-noto-cjk",
+    "systemd-analyze": "systemd",
+}
+"""Program -> Debian packages that bring it."""
+
+_left_out: set[str] = set()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out a test whose program is missing; with REQUIRE_ALL=1 that is a failure."""
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            if shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin"):
+                continue
+            _left_out.add(PACKAGES[program])
+            message = f"{program} is missing: sudo apt install {PACKAGES[program]}"
+            if os.environ.get("REQUIRE_ALL") == "1":
+                pytest.fail(message, pytrace=False)
+            pytest.skip(message)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out and the one line that brings it in."""
+    if _left_out:
+        packages = " ".join(sorted(" ".join(_left_out).split()))
+        terminalreporter.write_line(f"left out for want of system packages: sudo apt install {packages}")
