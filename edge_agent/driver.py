@@ -68,7 +68,7 @@ class Wire(StrEnum):
 
 
 class Options(BaseModel):
-    """A driver's own keys of a `[[device]]` table; subclasses give each field a description (the reference is made of it)."""
+    """A driver's own keys of a `[[device]]` table; each field's docstring becomes its line in the reference."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -120,8 +120,8 @@ class ReplyShape:
     `find` gets the bytes received so far and returns the first whole, checked frame that answers the request (leading
     noise skipped), or None while there is none; it must not raise. `key` names the set of frames that `find` would
     accept: after a timeout the link will not ask anything with an equal key until a late answer can no longer come.
-    `size` is the length of the expected frame in bytes, 0 = unknown: once so much garbage has come, the answer is spent,
-    waiting on is useless and the question may be repeated at once.
+    `size` is the length of the expected frame in bytes, 0 = unknown: once so much garbage has come, the answer
+    is spent: waiting on is useless and the question may be repeated at once.
     """
 
     key: Hashable

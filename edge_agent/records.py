@@ -1,4 +1,4 @@
-"""What happened, as drivers say it: a Reading (value now), an Event (once, never thinned), an Alarm (raised or cleared).
+"""What happened, as drivers say it: Reading (value now), Event (once, never thinned), Alarm (raised or cleared).
 
 Drivers know neither time nor their own name: the Worker adds the device, the Recorder the stamp.
 """
@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
-Json: TypeAlias = "None | Scalar | list[Json] | dict[str, Json]"
+Json: TypeAlias = "Scalar | list[Json] | dict[str, Json] | None"
 
 
 class Quality(StrEnum):
@@ -72,7 +72,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A condition raised (`active`) or cleared; saying the same again changes nothing. Texts and severities: alarms.py."""
+    """A condition raised (`active`) or cleared; saying the same again changes nothing. Texts: alarms.py."""
 
     code: str
     active: bool

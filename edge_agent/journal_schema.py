@@ -1,0 +1,67 @@
+"""The journal's tables, as numbered migrations; `PRAGMA user_version` says which have been applied.
+
+Each stream is a table of its own whose rowid packs epoch number and seq (`pack`): rows are only ever appended on the
+right of their b-tree, which SQLite does without splitting pages: half the flash writes of one shared table.
+"""
+
+import sqlite3
+
+from edge_agent.errors import JournalError
+
+STREAMS = ("alarm", "usage", "tele")
+"""In the order in which they are sent."""
+
+_SEQ_BITS = 40
+_SEQ_MASK = (1 << _SEQ_BITS) - 1
+
+
+def pack(epoch: int, seq: int) -> int:
+    """Return the rowid of (epoch number, seq): a thousand records a second fill 2^40 in 34 years."""
+    return epoch << _SEQ_BITS | seq
+
+
+def unpack(rowid: int) -> tuple[int, int]:
+    """Return (epoch number, seq) of a rowid."""
+    return rowid >> _SEQ_BITS, rowid & _SEQ_MASK
+
+
+_STREAM_COLUMNS = """(
+    id      INTEGER PRIMARY KEY,  -- epoch number and seq, packed
+    device  TEXT NOT NULL,
+    type    TEXT NOT NULL,        -- event type, alarm code, 'sample', 'gap', 'clock_correction'
+    boot    INTEGER NOT NULL REFERENCES boot (no),
+    mono_ms INTEGER NOT NULL,     -- milliseconds since that boot
+    wall_ms INTEGER NOT NULL,     -- milliseconds since 1970 UTC, as believed then
+    good    INTEGER NOT NULL,     -- 1 if the clock was known good
+    body    TEXT NOT NULL         -- JSON object: what the wire contract adds to id, seq and time
+)"""
+
+MIGRATIONS: tuple[str, ...] = (
+    f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE epoch (no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, why TEXT NOT NULL);
+CREATE TABLE boot (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offset_ms INTEGER, uncertainty_ms INTEGER);
+CREATE TABLE alarm {_STREAM_COLUMNS};
+CREATE TABLE usage {_STREAM_COLUMNS};
+CREATE TABLE tele {_STREAM_COLUMNS};
+CREATE TABLE delivered (
+    stream TEXT NOT NULL, epoch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY (stream, epoch, first)
+) WITHOUT ROWID;
+CREATE TABLE ledger (bucket TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (bucket, name))
+    WITHOUT ROWID;
+CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+""",
+)
+
+
+def migrate(db: sqlite3.Connection, name: str) -> None:
+    """Bring the tables to the newest version, each step in one transaction; raises JournalError on a newer file."""
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise JournalError(
+            f"{name} was written by a newer version (schema {version}, this one knows {len(MIGRATIONS)}); "
+            "install that version again, nothing was changed"
+        )
+    for number in range(version, len(MIGRATIONS)):
+        db.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")
