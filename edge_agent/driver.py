@@ -11,6 +11,7 @@ group `edge_agent.drivers`.
 import importlib
 import importlib.metadata
 import importlib.util
+import pkgutil
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -51,6 +52,7 @@ __all__ = [
     "Site",
     "Value",
     "Wire",
+    "driver_names",
     "load_driver",
 ]
 
@@ -202,6 +204,14 @@ class DriverClass(Protocol):
 
     def __call__(self, options: Any, site: Site) -> Any:
         """Build the driver; stores its arguments and nothing else."""
+
+
+def driver_names() -> tuple[str, ...]:
+    """Return the names `load_driver` knows, sorted; loads nothing."""
+    spec = importlib.util.find_spec("drivers")
+    folders = pkgutil.iter_modules(spec.submodule_search_locations) if spec and spec.submodule_search_locations else ()
+    outside = importlib.metadata.entry_points(group=_GROUP)
+    return tuple(sorted({found.name for found in folders if found.ispkg} | {entry.name for entry in outside}))
 
 
 def load_driver(name: str) -> DriverClass:

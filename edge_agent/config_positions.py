@@ -1,0 +1,117 @@
+"""Where each key of a TOML text stands: key path -> line.
+
+`tomllib` gives values without positions, so this walks the text beside it: headers, keys, and enough of the value
+syntax (strings, brackets, comments) to know where a value ends. It is only run on text that `tomllib` accepts, or to
+find the second mention of a key that it refused.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+"""("device", 3, "address"): keys by name, elements of arrays of tables by index."""
+
+_PART = r'(?:"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[A-Za-z0-9_-]+)'
+_KEY = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
+_STATEMENT = re.compile(
+    rf"[ \t]*(?:(?P<array>\[\[)[ \t]*(?P<akey>{_KEY})|(?P<table>\[)[ \t]*(?P<tkey>{_KEY})|(?P<key>{_KEY})[ \t]*=)"
+)
+_TOKEN = re.compile(
+    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})|\'\'\'.*?\'\'\'(?:\'{0,2})'
+    r'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}\n]',
+    re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
+_SHORT = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r"}
+
+
+def scan(text: str) -> Iterator[tuple[Path, int]]:
+    """Yield (path, 1-based line) for every header and key in the order of the text; a key given twice comes twice.
+
+    Keys inside inline tables and arrays have no entry of their own: `line_of` falls back to the key around them.
+    """
+    text = text.replace("\r\n", "\n")
+    counts: dict[Path, int] = {}
+    table: Path = ()
+    at, line = 0, 1
+    while at < len(text):
+        statement = _STATEMENT.match(text, at)
+        if statement is not None:
+            if statement["array"]:
+                path = _resolve(_names(statement["akey"]), counts)
+                counts[path] = counts.get(path, 0) + 1
+                table = (*path, counts[path] - 1)
+                yield table, line
+            elif statement["table"]:
+                table = _enter(_resolve(_names(statement["tkey"]), counts), counts)
+                yield table, line
+            else:
+                yield (*table, *_names(statement["key"])), line
+        start = statement.end() if statement is not None and statement["key"] else at
+        at = _end_of_statement(text, start)
+        line += text.count("\n", start, at)
+
+
+def positions(text: str) -> dict[Path, int]:
+    """Return path -> line of every header and key, each counted where it is first mentioned."""
+    found: dict[Path, int] = {}
+    for path, line in scan(text):
+        for depth in range(1, len(path) + 1):
+            found.setdefault(path[:depth], line)
+    return found
+
+
+def line_of(path: Path, places: dict[Path, int]) -> int:
+    """Return the line of `path`, or of the nearest key around it; 0 if nothing of it is in the text."""
+    for depth in range(len(path), 0, -1):
+        if path[:depth] in places:
+            return places[path[:depth]]
+    return 0
+
+
+def twice(text: str) -> tuple[Path, int, int] | None:
+    """Return (path, first line, second line) of the first key that is set twice, None if there is none."""
+    seen: dict[Path, int] = {}
+    for path, line in scan(text):
+        if path in seen:
+            return path, seen[path], line
+        seen[path] = line
+    return None
+
+
+def _names(key: str) -> Path:
+    return tuple(_unquote(part) for part in re.findall(_PART, key))
+
+
+def _unquote(part: str) -> str:
+    if part.startswith("'"):
+        return part[1:-1]
+    if part.startswith('"'):
+        return _ESCAPE.sub(lambda m: chr(int(m[1] or m[2], 16)) if m[1] or m[2] else _SHORT.get(m[3], m[3]), part[1:-1])
+    return part
+
+
+def _resolve(names: Path, counts: dict[Path, int]) -> Path:
+    """Put the index of the newest element behind each array of tables on the way (TOML 1.0, "Array of Tables")."""
+    path: Path = ()
+    for name in names[:-1]:
+        path = _enter((*path, name), counts)
+    return (*path, names[-1])
+
+
+def _enter(path: Path, counts: dict[Path, int]) -> Path:
+    return (*path, counts[path] - 1) if path in counts else path
+
+
+def _end_of_statement(text: str, at: int) -> int:
+    """Return the index behind the newline that ends the statement at `at`."""
+    depth = 0
+    for token in _TOKEN.finditer(text, at):
+        if token[0] in "[{":
+            depth += 1
+        elif token[0] in "]}":
+            depth -= 1
+        elif token[0] == "\n" and depth <= 0:
+            return token.end()
+    return len(text)
