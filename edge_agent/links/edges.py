@@ -1,0 +1,176 @@
+"""GPIO lines whose edges matter: one link, and the places its edges can come from.
+
+A `LineSource` is the seam between the link and the kernel, because no stock Debian kernel can simulate GPIO lines:
+`GpiodSource` reads the kernel's own time stamps (Wiegand needs them), `gpio.GpiozeroSource` serves slow contacts, and
+`SimulatedLines` is the wire of the tests and the demo.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NoReturn, Protocol
+
+from edge_agent.clock import Clock
+from edge_agent.driver import Chunk, Edge, LineRequest, LinkError, ReplyShape, Simulator
+
+MAX_WAITING = 4096
+"""Edges kept while nobody takes them: far more than any frame or bounce has, so more is a storm."""
+
+
+class LineSource(Protocol):
+    """Where edges come from. Failures are LinkError; `gone=True` when the lines are lost."""
+
+    def open(self, lines: Sequence[LineRequest]) -> list[Edge]:
+        """Take the lines exclusively and return their levels now as `Edge(initial=True)`."""
+
+    def read(self, within: float) -> list[Edge]:
+        """Return the edges that have come, waiting at most `within` seconds (s) for the first; never an endless list.
+
+        `wake` ends the wait; a read that does not wait leaves the wake due.
+        """
+
+    def wake(self) -> None:
+        """Make a waiting `read` return at once (from another thread)."""
+
+    def close(self) -> None:
+        """Release the lines; never raises."""
+
+
+class EdgeLink:
+    """GPIO lines owned by one Worker; the counterpart of `ByteLink` for what cannot be asked."""
+
+    def __init__(self, name: str, source: LineSource, clock: Clock) -> None:
+        self.name = name
+        self._source = source
+        self._clock = clock
+        self._held: list[Edge] = []
+        self._open = False
+
+    @property
+    def is_open(self) -> bool:
+        """True while the lines are held."""
+        return self._open
+
+    def open(self, lines: tuple[LineRequest, ...] = ()) -> None:
+        """Take the lines; their present levels are the first chunk. Raises LinkError with what to do."""
+        if not self._open:
+            self._held = self._source.open(_merged(lines))
+            self._open = True
+
+    def close(self) -> None:
+        """Let go of the lines; never raises."""
+        if self._open:
+            self._source.close()
+            self._held = []
+            self._open = False
+
+    def wake(self) -> None:
+        """Make a waiting `wait` return (from another thread)."""
+        self._source.wake()
+
+    def wait(self, seconds: float) -> None:
+        """Rest until an edge comes, `wake` is called, or `seconds` have passed."""
+        if not self._held:
+            self._held = self._read(seconds)
+
+    def take(self) -> Chunk | None:
+        """The edges since the last call in order of delivery, or None."""
+        if not self._open:
+            return None
+        edges = self._held + self._read(0.0)
+        self._held = []
+        return Chunk(at=self._clock.monotonic(), edges=tuple(edges)) if edges else None
+
+    def ask(self, request: bytes, *, reply: ReplyShape, within: float) -> NoReturn:
+        """GPIO lines answer nothing: always LinkError."""
+        del request, reply, within
+        raise LinkError(f"{self.name} carries edges; nothing can be asked on it")
+
+    def _read(self, within: float) -> list[Edge]:
+        if not self._open:
+            raise LinkError(f"{self.name} is not open", gone=True)
+        return self._source.read(within)
+
+
+class SimulatedLines:
+    """GPIO lines moved by hand or by simulators, from any thread; numbers its edges as the kernel does."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._woken = False
+        self._lines: dict[int, LineRequest] = {}
+        self._levels: dict[int, bool] = {}
+        self._queue: deque[Edge] = deque()
+        self._seqno = 0
+        self._shift = float("-inf")
+
+    def open(self, lines: Sequence[LineRequest]) -> list[Edge]:
+        """Take the lines; a line that nothing has moved yet rests where its pull holds it."""
+        with self._changed:
+            self._lines = {line.line: line for line in lines}
+            self._queue.clear()
+            now = self._clock.monotonic()
+            resting = {line.line: line.pull != "down" for line in lines}
+            return [Edge(n, high=self._levels.get(n, high), at=now, initial=True) for n, high in resting.items()]
+
+    def read(self, within: float) -> list[Edge]:
+        """See `LineSource.read`; waits in real time."""
+        with self._changed:
+            if within > 0:
+                self._changed.wait_for(lambda: self._queue or self._woken, within)
+                self._woken = False
+            edges = list(self._queue)
+            self._queue.clear()
+            return edges
+
+    def wake(self) -> None:
+        """See `LineSource.wake`."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let go of the lines; what happens until they are taken again is not seen."""
+        with self._changed:
+            self._lines = {}
+            self._queue.clear()
+
+    def push(self, edges: Iterable[Edge]) -> None:
+        """Move lines: `at` is taken as it is, `seqno` is given here. Lines and edges not asked for move unseen."""
+        with self._changed:
+            for edge in edges:
+                self._levels[edge.line] = edge.high
+                wanted = self._lines.get(edge.line)
+                if wanted is None or (edge.high and wanted.edges == "falling"):
+                    continue
+                self._seqno += 1
+                if len(self._queue) < MAX_WAITING:
+                    self._queue.append(replace(edge, seqno=self._seqno, initial=False))
+            self._changed.notify_all()
+
+    def lose(self, count: int) -> None:
+        """Let `count` edges happen that the kernel notices and nobody gets: a hole in the numbering."""
+        with self._changed:
+            self._seqno += count
+
+    def play(self, simulator: Simulator) -> None:
+        """Push what a simulator did since it was last played.
+
+        A simulator has no clock: its times count from its own zero. They are moved so that its last chunk ends now,
+        but never so that they overlap what it played before.
+        """
+        chunks = list(simulator.play())
+        if chunks:
+            self._shift = max(self._shift, self._clock.monotonic() - chunks[-1].at)
+            self.push(replace(edge, at=edge.at + self._shift) for chunk in chunks for edge in chunk.edges)
+
+
+def _merged(lines: Iterable[LineRequest]) -> list[LineRequest]:
+    """Return one request a line; raises LinkError where two devices want the same line in different ways."""
+    wanted: dict[int, LineRequest] = {}
+    for line in lines:
+        if wanted.setdefault(line.line, line) != line:
+            raise LinkError(f"GPIO{line.line} is used by two devices in different ways; give each its own line")
+    return list(wanted.values())
