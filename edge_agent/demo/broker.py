@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.05
 """Precision of everything timed: late acknowledgements, keep alive, deadlines."""
-STOP_DEADLINE_S = 1.0
+STOP_DEADLINE_S = 0.5
 """How long stop() lets clients take the last bytes."""
 
 

@@ -19,6 +19,7 @@ from edge_agent.demo.mqtt_wire import (
     malformed,
     text,
     varint,
+    violation,
 )
 
 PROTOCOL_NAME, PROTOCOL_VERSION = "MQTT", 5
@@ -46,7 +47,10 @@ def _request(flags: int, body: Cursor, where: Where) -> tuple[int, Properties]:
     """Packet identifier and properties of a SUBSCRIBE or UNSUBSCRIBE, whose flags are fixed at 2 (2.1.3)."""
     if flags != 2:
         raise malformed(f"flags of {where.name} are 0x{flags:X}")
-    return body.packet_id(), Properties.read(body, where)
+    packet_id, properties = body.packet_id(), Properties.read(body, where)
+    if body.at_end:
+        raise violation(f"{where.name} without a topic filter")
+    return packet_id, properties
 
 
 def _outcome(body: Cursor, where: Where) -> tuple[ReasonCode, Properties]:
