@@ -6,7 +6,8 @@ that, and those measured take a late answer for the answer to the next question.
 * drain before sending; keep the guard time between frames;
 * drop the local echo of half-duplex adapters by count;
 * hand everything received to the reply's shape, which skips noise and checks the frame;
-* after a timeout ask nothing that a late answer could satisfy until `max_reply_delay` has passed.
+* after a timeout ask nothing that a late answer could satisfy until `max_reply_delay` has passed; after a damaged
+  answer only the same question, because what looked like the answer may have been noise before it.
 """
 
 from collections.abc import Callable, Hashable
@@ -50,6 +51,14 @@ Tap = Callable[[str, bytes], None]
 """Sees every conversation: direction (">" sent, "<" received) and bytes; for `probe` and captures."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Until `until` (monotonic s) answers of one shape may still come; all of them to `request`, if it is given."""
+
+    until: float
+    request: bytes = b""
+
+
 class ByteLink:
     """A wire that carries bytes, owned by one Worker."""
 
@@ -63,7 +72,7 @@ class ByteLink:
         self._pending = b""
         self._free_at = 0.0
         self._echoes = False
-        self._blocked: dict[Hashable, float] = {}
+        self._blocked: dict[Hashable, _Block] = {}
 
     @property
     def is_open(self) -> bool:
@@ -105,67 +114,100 @@ class ByteLink:
         return Chunk(at=self._clock.monotonic(), data=data)
 
     def ready_at(self, key: Hashable) -> float:
-        """Monotonic time (s) from which a question with this reply key may be asked again."""
-        return self._blocked.get(key, 0.0)
+        """Monotonic time (s) from which any question with this reply key may be asked again."""
+        block = self._blocked.get(key)
+        return block.until if block else 0.0
 
     def ask(self, request: bytes, *, reply: ReplyShape, within: float) -> bytes:
         """See `driver.Link.ask`."""
-        self._rest_until(max(self._free_at, self.ready_at(reply.key)))
-        self._blocked.pop(reply.key, None)
+        repeated = self._rest_before(request, reply.key)
         self._drain()
         port = self._need()
         self._show(">", request)
         port.write(request)
         sent = self._clock.monotonic()
+        late = sent + self._timing.max_reply_delay
         try:
-            return self._receive(request, reply, sent + within)
-        except (LinkTimeout, DeviceError) as error:
-            spent = isinstance(error, DeviceError) and 0 < reply.size <= len(error.raw)
-            if not spent:
-                self._blocked[reply.key] = sent + self._timing.max_reply_delay
+            frame = self._receive(request, reply, sent + within)
+        except LinkError:
+            self._blocked[reply.key] = _Block(late)
             raise
+        except DeviceError as error:
+            spent = 0 < reply.size <= len(error.raw)
+            self._blocked[reply.key] = _Block(late, request if spent else b"")
+            raise
+        else:
+            if repeated:
+                # This may have been the late answer to the first try; the one to this try then is still to come.
+                self._blocked[reply.key] = _Block(late, request)
+            return frame
         finally:
             self._free_at = self._clock.monotonic() + self._timing.guard
+
+    def _rest_before(self, request: bytes, key: Hashable) -> bool:
+        """Wait until `request` may be sent; True if it goes out early, as the repetition of itself."""
+        now = self._clock.monotonic()
+        self._blocked = {other: block for other, block in self._blocked.items() if block.until > now}
+        block = self._blocked.pop(key, None)
+        if block is not None and block.request == request:
+            self._rest_until(self._free_at)
+            return True
+        self._rest_until(max(self._free_at, block.until if block else 0.0))
+        return False
 
     def _receive(self, request: bytes, reply: ReplyShape, deadline: float) -> bytes:
         received = b""
         ambiguous = reply.find(request) is not None
         while True:
             body = self._without_echo(request, received, ambiguous=ambiguous)
-            if body is not None and (frame := reply.find(body)) is not None:
+            if (frame := reply.find(body)) is not None:
+                if not ambiguous:
+                    self._learn(request, received, frame)
                 return frame
             left = deadline - self._clock.monotonic()
             if left <= 0 or len(received) > _MAX_REPLY:
                 break
-            spent = body is not None and 0 < reply.size <= len(body)
+            spent = self._is_spent(request, reply, received, body)
             chunk = self._read(min(left, self._timing.gap) if spent else left)
             if not chunk and spent:
                 break
             if chunk:
                 self._show("<", chunk)
                 received += chunk
-        body = self._without_echo(request, received, ambiguous=ambiguous)
         if body:
             raise DeviceError("no valid answer in what was received", raw=body)
         raise LinkTimeout(f"no answer on {self.name}")
 
-    def _without_echo(self, request: bytes, received: bytes, *, ambiguous: bool) -> bytes | None:
-        """Cut the local echo off; None while it may still be incomplete.
+    def _is_spent(self, request: bytes, reply: ReplyShape, received: bytes, body: bytes) -> bool:
+        """Tell whether the whole answer seems to have come, damaged, so that waiting on is useless.
+
+        Not while the bytes may be another question's late answer or a damaged echo.
+        """
+        if self._blocked or not reply.size:
+            return False
+        damaged_echo = self._echoes and len(body) == len(received)
+        return len(body) >= reply.size + (len(request) if damaged_echo else 0)
+
+    def _without_echo(self, request: bytes, received: bytes, *, ambiguous: bool) -> bytes:
+        """Cut the local echo off.
 
         An answer that equals its request byte for byte (a lock board's "failed") cannot be told from an echo by
         content, so there only what the link has shown before, or the setting, decides.
         """
         echo = self._timing.echo
-        if echo == "no":
-            return received
-        if echo == "yes" or (ambiguous and self._echoes):
-            return received[len(request) :] if len(received) >= len(request) else b""
-        if not ambiguous and received.startswith(request):
-            self._echoes = True
+        if echo == "yes" or (echo == "auto" and ambiguous and self._echoes):
             return received[len(request) :]
-        if not ambiguous and received and len(received) >= len(request):
-            self._echoes = False
+        if echo == "auto" and not ambiguous and received.startswith(request):
+            return received[len(request) :]
         return received
+
+    def _learn(self, request: bytes, received: bytes, frame: bytes) -> None:
+        """Note whether this wire echoes; an echo that came damaged proves nothing either way."""
+        before = received[: received.find(frame)]
+        if request in before:
+            self._echoes = True
+        elif not before:
+            self._echoes = False
 
     def _drain(self) -> None:
         """Throw away what came unasked: an answer to an earlier question must not meet this one."""
