@@ -1,0 +1,112 @@
+"""What the numbers mean: which swipes are one visit, and the life of an alarm. Pure; state survives a restart.
+
+What a rule must remember is stored by the Recorder in the transaction of the record it was computed from.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edge_agent.alarms import CATALOGUE
+from edge_agent.records import Alarm, CardRef, Json, Severity, Stamp
+
+SWIPES = "swipes"
+ALARM = "alarm/"
+
+
+class Swipes:
+    """The double-swipe window: the same card again within `window` seconds is the same visit.
+
+    Within one boot the monotonic clock decides. A reboot takes longer than any window, so what an earlier boot saw
+    never swallows a visit.
+    """
+
+    def __init__(self, window: float, stored: str | None) -> None:
+        self._window_ms = round(window * 1000)
+        self._seen: dict[str, tuple[int, int]] = {}
+        if stored:
+            self._seen = {ref: (boot, mono_ms) for ref, boot, mono_ms in json.loads(stored)}
+
+    def admit(self, card: CardRef, stamp: Stamp) -> bool:
+        """Return True if this swipe is a new visit."""
+        self._seen = {
+            ref: (boot, mono_ms)
+            for ref, (boot, mono_ms) in self._seen.items()
+            if boot == stamp.boot and stamp.mono_ms - mono_ms < self._window_ms
+        }
+        new = card.ref not in self._seen
+        if new:
+            self._seen[card.ref] = (stamp.boot, stamp.mono_ms)
+        return new
+
+    def stored(self) -> str:
+        """Return what must be remembered: the references seen within the window, nothing older."""
+        return json.dumps([[ref, boot, mono_ms] for ref, (boot, mono_ms) in self._seen.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmState:
+    """One (device, code): raised or not, since when, how often so far, and its newest record."""
+
+    active: bool
+    severity: Severity
+    since: Stamp
+    count: int
+    epoch: int
+    seq: int
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+    def stored(self) -> str:
+        """Return JSON text from which `load` makes an equal state."""
+        since = self.since
+        stamp = [since.boot, since.mono_ms, since.wall_ms, int(since.good)]
+        where = [self.epoch, self.seq]
+        return json.dumps([int(self.active), self.severity, stamp, self.count, where, dict(self.detail)])
+
+    @classmethod
+    def load(cls, text: str) -> "AlarmState":
+        """Undo `stored`."""
+        active, severity, (boot, mono_ms, wall_ms, good), count, (epoch, seq), detail = json.loads(text)
+        stamp = Stamp(boot, mono_ms, wall_ms, bool(good))
+        return cls(bool(active), Severity(severity), stamp, count, epoch, seq, detail)
+
+
+class Alarms:
+    """Every alarm ever raised here, by (device, code)."""
+
+    def __init__(self, stored: Mapping[str, str]) -> None:
+        self.states: dict[tuple[str, str], AlarmState] = {}
+        for key, text in stored.items():
+            if key.startswith(ALARM):
+                device, code = key.removeprefix(ALARM).split("/")
+                self.states[device, code] = AlarmState.load(text)
+
+    def changes(self, device: str, alarm: Alarm) -> bool:
+        """Return True if `alarm` says something new of `device`."""
+        before = self.states.get((device, alarm.code))
+        return alarm.active != (before is not None and before.active)
+
+    def apply(
+        self, device: str, alarm: Alarm, stamp: Stamp, epoch: int, seq: int
+    ) -> tuple[AlarmState, dict[str, Json]]:
+        """Raise or clear; return the new state and the body of its record."""
+        kind = CATALOGUE[alarm.code]
+        before = self.states.get((device, alarm.code))
+        count = before.count if before else 0
+        since = stamp
+        if alarm.active:
+            count += 1
+        elif before is not None:
+            since = before.since
+        state = AlarmState(alarm.active, kind.severity, since, count, epoch, seq, alarm.detail)
+        self.states[device, alarm.code] = state
+        body: dict[str, Json] = {
+            "state": "raised" if alarm.active else "cleared",
+            "severity": str(kind.severity),
+            "since": [since.boot, since.wall_ms, int(since.good)],
+            "text": {"zh": kind.zh, "en": kind.en},
+            "count": count,
+        }
+        if alarm.detail:
+            body["detail"] = dict(alarm.detail)
+        return state, body

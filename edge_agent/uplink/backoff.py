@@ -1,0 +1,51 @@
+"""When to connect again: jittered also before the first attempt.
+
+Without that a broker's restart brings the whole fleet back in the same second: of 160,000 stations the last would be
+connected after two and a half hours.
+"""
+
+import random
+from dataclasses import dataclass
+
+_YOUNG = 120.0
+"""Seconds of uptime below which a start is taken for a power cut that hit the neighbours too."""
+_CRITICAL_EVERY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Seconds: the longest pause before the first reconnect, and the longest at all."""
+
+    first: float = 60.0
+    ceiling: float = 300.0
+
+
+class Backoff:
+    """Full jitter: uniform between nothing and a bound that doubles."""
+
+    def __init__(self, pauses: Pauses, rng: random.Random) -> None:
+        self._pauses = pauses
+        self._rng = rng
+        self._bound = pauses.first
+        self._critical_at = float("-inf")
+
+    def at_start(self, uptime: float, *, backlog: bool) -> float:
+        """Return the pause before the very first attempt: none, unless the power has just come back to many."""
+        return self.after_failure() if uptime < _YOUNG and backlog else 0.0
+
+    def after_failure(self) -> float:
+        """Return the pause before the next attempt."""
+        pause = self._rng.uniform(0.0, self._bound)
+        self._bound = min(self._bound * 2, self._pauses.ceiling)
+        return pause
+
+    def success(self) -> None:
+        """Begin anew after a connection that worked."""
+        self._bound = self._pauses.first
+
+    def may_jump(self, now: float) -> bool:
+        """Return True, at most once a minute, if a waiting critical alarm may try at once."""
+        if now - self._critical_at < _CRITICAL_EVERY:
+            return False
+        self._critical_at = now
+        return True

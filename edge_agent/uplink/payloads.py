@@ -1,0 +1,155 @@
+"""Payloads of the wire contract: pure functions from rows and pictures to UTF-8 JSON.
+
+The journal stores what happened, not the message: time corrections that became known later are applied here, where a
+row is rendered.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from edge_agent.journal import Row
+from edge_agent.picture import Device, Point, Totals
+from edge_agent.records import Json, Quality
+
+MAX_PAYLOAD = 8192
+"""Bytes; the contract's limit, which every broker of the fleet takes."""
+_MAX_STATE_TUPLE = 8
+"""Longer number lists (cell voltages) travel in `tele` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What rendering needs besides the row: the station's id, epoch names and the clock offsets of past boots."""
+
+    station: str
+    epochs: Mapping[int, str]
+    offsets: Mapping[int, int]
+
+    def id(self, row: Row) -> str:
+        """`<station>/<epoch>/<stream>/<seq>`: the record's name for ever."""
+        return f"{self.station}/{self.epochs[row.epoch]}/{row.stream}/{row.seq}"
+
+    def time(self, boot: int, wall_ms: int, *, good: bool) -> str:
+        """RFC 3339 UTC with milliseconds; corrected if the clock was not good and the boot's offset is known."""
+        return rfc3339(wall_ms if good else wall_ms + self.offsets.get(boot, 0))
+
+    def clock(self, boot: int, *, good: bool) -> str:
+        """`synced`, `corrected` (dated afterwards) or `unsynced`."""
+        if good:
+            return "synced"
+        return "corrected" if boot in self.offsets else "unsynced"
+
+
+def rfc3339(wall_ms: int) -> str:
+    """Format Unix milliseconds; a wall clock out of datetime's range (a broken battery clock) is clamped."""
+    seconds = min(max(wall_ms, 0), 253_402_300_799_000) / 1000
+    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode(body: Mapping[str, Json] | Mapping[str, Any]) -> bytes:
+    """Compact UTF-8 JSON."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def event(row: Row, names: Names, *, late: bool) -> bytes:
+    """Render a usage-stream record; its body is spliced in as stored, which keeps a long backlog cheap to send."""
+    return _record(row, names, late=late, extra=f',"type":"{row.type}"').encode()
+
+
+def alarm(row: Row, names: Names, *, late: bool) -> bytes:
+    """Render an alarm-stream record; `since` is stored as a stamp so that it can be corrected like the row itself."""
+    body = json.loads(row.body)
+    boot, wall_ms, good = body.pop("since")
+    body["since"] = names.time(boot, wall_ms, good=bool(good))
+    corrected = row._replace(body=json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+    return _record(corrected, names, late=late).encode()
+
+
+def gap(row: Row, names: Names) -> bytes:
+    """Render a declared loss."""
+    body = json.loads(row.body)
+    for key in ("from", "to"):
+        if key in body:
+            boot, wall_ms, good = body.pop(key)
+            body[f"{key}_ts"] = names.time(boot, wall_ms, good=bool(good))
+    corrected = row._replace(body=json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+    return _record(corrected, names, late=False).encode()
+
+
+def tele(rows: Sequence[Row], names: Names, *, late: bool) -> bytes:
+    """Render a batch of samples of one device and one epoch."""
+    samples = ",".join(_sample(row, names) for row in rows)
+    mark = ',"late":true' if late else ""
+    return f'{{"epoch":"{names.epochs[rows[0].epoch]}"{mark},"samples":[{samples}]}}'.encode()
+
+
+def _sample(row: Row, names: Names) -> str:
+    stamp = names.time(row.boot, row.wall_ms, good=row.good)
+    clock = "" if row.good else f',"clock":"{names.clock(row.boot, good=False)}"'
+    return f'{{"seq":{row.seq},"ts":"{stamp}"{clock}{_rest(row.body)}'
+
+
+def _record(row: Row, names: Names, *, late: bool, extra: str = "") -> str:
+    stamp = names.time(row.boot, row.wall_ms, good=row.good)
+    clock = names.clock(row.boot, good=row.good)
+    head = f'{{"id":"{names.id(row)}","epoch":"{names.epochs[row.epoch]}","seq":{row.seq}{extra},"ts":"{stamp}"'
+    return f'{head},"clock":"{clock}","late":{"true" if late else "false"}{_rest(row.body)}'
+
+
+def _rest(body: str) -> str:
+    """Continue an open JSON object with the members of `body`."""
+    return "}" if body == "{}" else "," + body[1:]
+
+
+def state(device: Device, now_ms: int) -> bytes:
+    """Render the latest picture of a device: each value with its own time and quality."""
+    points: dict[str, Json] = {}
+    for name, point in device.points.items():
+        value = point.reading.value
+        if not (isinstance(value, tuple) and len(value) > _MAX_STATE_TUPLE):
+            points[name] = _point(point)
+    return encode({"ts": rfc3339(now_ms), "points": points})
+
+
+def _point(point: Point) -> dict[str, Json]:
+    reading = point.reading
+    rendered: dict[str, Json] = {}
+    if reading.value is not None:
+        rendered["value"] = list(reading.value) if isinstance(reading.value, tuple) else reading.value
+    rendered["ts"] = rfc3339(point.wall_ms)
+    rendered["quality"] = str(reading.quality)
+    if reading.quality is not Quality.GOOD:
+        rendered["since"] = rfc3339(point.since_ms)
+        rendered["why"] = reading.why
+    return rendered
+
+
+def usage(totals: Totals, now_ms: int) -> bytes:
+    """Render the ledger: numbers that can be proved against the events up to `upto`."""
+    body: dict[str, Any] = {
+        "ts": rfc3339(now_ms),
+        "lifetime": {"epoch": totals.epoch_name, **totals.lifetime},
+        "undated": dict(totals.undated),
+        "upto": {"epoch": totals.epoch_name, "seq": totals.seq},
+    }
+    if totals.day is not None:
+        hours = {name: list(counts) for name, counts in totals.hours.items()}
+        body["today"] = {"day": str(totals.day), **totals.today}
+        body["this_hour"] = {"hour": totals.hour, **{name: counts[totals.hour] for name, counts in hours.items()}}
+        body["hours"] = hours
+        body["yesterday"] = dict(totals.yesterday)
+    return encode(body)
+
+
+def status(*, online: bool, session: str, now_ms: int | None = None, reason: str = "") -> bytes:
+    """Render `status` and the will; `session` tells a late will of an earlier connection apart."""
+    body: dict[str, Json] = {"state": "online" if online else "offline"}
+    if reason:
+        body["reason"] = reason
+    if now_ms is not None:
+        body["ts"] = rfc3339(now_ms)
+    body["session"] = session
+    return encode(body)

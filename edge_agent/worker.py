@@ -1,0 +1,294 @@
+"""The one thread that owns a Link: polls its devices in turn, feeds its listeners, keeps their failures at home.
+
+`step()` does what is due and returns the seconds to rest; nothing here waits for wall time, so tests run a day of
+station time in a second. A silent device is probed at growing intervals and can never starve its neighbours.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from edge_agent.clock import Clock
+from edge_agent.driver import Chunk, Driver, LineRequest, Listener
+from edge_agent.driver import Link as AskLink
+from edge_agent.errors import DeviceError, LinkError, LinkTimeout
+from edge_agent.records import Alarm, Reading, Record
+
+log = logging.getLogger(__name__)
+
+SILENT_AFTER = 3
+"""Failures in a row that make a device silent."""
+_PROBE_FIRST = 60.0
+_PROBE_CEILING = 300.0
+"""A dead device costs its neighbours one timeout a probe: at most one a minute, later one in five minutes."""
+_REOPEN_FIRST = 0.5
+_REOPEN_CEILING = 5.0
+"""A re-plugged adapter must be back within 5 s."""
+_IDLE = 1.0
+"""Seconds after which an idle worker looks up, so that its promise of progress stays short."""
+_LONGEST_STEP = 30.0
+
+
+class OwnedLink(AskLink, Protocol):
+    """What a Worker needs of its link beyond asking."""
+
+    name: str
+
+    @property
+    def is_open(self) -> bool:
+        """True while the port is held."""
+
+    def open(self, lines: tuple[LineRequest, ...] = ()) -> None:
+        """Take the port; raises LinkError."""
+
+    def close(self) -> None:
+        """Let go of the port; never raises."""
+
+    def wake(self) -> None:
+        """Make a waiting `wait` return (from another thread)."""
+
+    def wait(self, seconds: float) -> None:
+        """Rest until something arrives unasked, `wake` is called, or `seconds` have passed."""
+
+    def take(self) -> Chunk | None:
+        """What arrived unasked since the last call, or None."""
+
+
+class Sink(Protocol):
+    """Where a Worker hands what it heard: the Recorder."""
+
+    def submit(self, device: str, records: Iterable[Record], at: float | None = None) -> None:
+        """Hand over records heard at monotonic time `at`."""
+
+    def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
+        """Say that a device does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What became of one device's polls since the start; `last_good` in monotonic seconds."""
+
+    polls: int = 0
+    good: int = 0
+    failed: int = 0
+    silent: bool = False
+    last_good: float | None = None
+    last_error: str = ""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One device on the link, with the Worker's memory of it."""
+
+    name: str
+    driver: Driver | Listener
+    every: float = 5.0
+    may_be_absent: bool = False
+    due: float = 0.0
+    misses: int = 0
+    statistics: Statistics = field(default_factory=Statistics)
+
+
+class Worker:
+    """See the module."""
+
+    def __init__(self, link: OwnedLink, devices: Sequence[Slot], sink: Sink, clock: Clock) -> None:
+        self.name = link.name
+        self._link = link
+        self._sink = sink
+        self._clock = clock
+        self._polled = [slot for slot in devices if isinstance(slot.driver, Driver)]
+        self._listeners = [(slot, slot.driver) for slot in devices if isinstance(slot.driver, Listener)]
+        self._lines = tuple(line for _, listener in self._listeners for line in listener.lines())
+        self._settle_at: float | None = None
+        self._reopen_at = 0.0
+        self._reopen_pause = _REOPEN_FIRST
+        self._lost_since: float | None = None
+        self._urgent: set[str] = set()
+        self._stop = threading.Event()
+
+    # ---- from any thread
+
+    def statistics(self) -> dict[str, Statistics]:
+        """Return device -> statistics, immutable."""
+        slots = self._polled + [slot for slot, _ in self._listeners]
+        return {slot.name: slot.statistics for slot in slots}
+
+    def poll_now(self, device: str) -> None:
+        """Ask `device` at once, whatever its period: its slot's door has just moved."""
+        self._urgent.add(device)
+        self._link.wake()
+
+    def stop(self) -> None:
+        """Make `run` return soon."""
+        self._stop.set()
+        self._link.wake()
+
+    # ---- the worker's thread
+
+    def run(self, promise: Callable[[float], None]) -> None:
+        """Step and rest until stopped; `promise(deadline)` is told by when the next step will be done."""
+        try:
+            while not self._stop.is_set():
+                promise(self._clock.monotonic() + _LONGEST_STEP)
+                rest = min(self.step(), _IDLE)
+                promise(self._clock.monotonic() + rest + _LONGEST_STEP)
+                if self._link.is_open:
+                    self._rest(rest)
+                else:
+                    self._stop.wait(rest)
+        finally:
+            self._link.close()
+
+    def step(self) -> float:
+        """Do what is due now; return the seconds until something else is."""
+        now = self._clock.monotonic()
+        if not self._link.is_open and not self._open(now):
+            return self._reopen_at - now
+        try:
+            self._listen()
+            self._poll_due()
+        except LinkError as error:
+            self._lose(error)
+            return self._reopen_at - self._clock.monotonic()
+        return self._until_next()
+
+    def _rest(self, seconds: float) -> None:
+        try:
+            self._link.wait(seconds)
+        except LinkError as error:
+            self._lose(error)
+
+    def _open(self, now: float) -> bool:
+        if now < self._reopen_at:
+            return False
+        try:
+            self._link.open(self._lines)
+        except LinkError as error:
+            self._lose(error)
+            return False
+        if self._lost_since is not None:
+            log.warning("link is back link=%s after_s=%.0f", self.name, now - self._lost_since)
+            self._lost_since = None
+            self._sink.submit(self.name, [Alarm("link_lost", active=False)])
+        else:
+            # A crash while the link was lost leaves the alarm raised in the journal.
+            self._sink.submit(self.name, [Alarm("link_lost", active=False)])
+        self._reopen_pause = _REOPEN_FIRST
+        for slot in self._polled:
+            slot.due = now
+        return True
+
+    def _lose(self, error: LinkError) -> None:
+        """Close at once (a kept descriptor makes an adapter come back under another name) and say so once."""
+        self._link.close()
+        now = self._clock.monotonic()
+        if self._lost_since is None:
+            self._lost_since = now
+            log.error("link is lost link=%s: %s", self.name, error)
+            self._sink.submit(self.name, [Alarm("link_lost", active=True, detail={"why": error.what})])
+            for name in self.statistics():
+                self._sink.unreachable(name, f"link lost: {error.what}")
+        self._reopen_at = now + self._reopen_pause
+        self._reopen_pause = min(self._reopen_pause * 2, _REOPEN_CEILING)
+
+    def _listen(self) -> None:
+        while (chunk := self._link.take()) is not None:
+            for slot, listener in self._listeners:
+                self._hear(slot, listener.feed(chunk), chunk.at)
+            settle = max((listener.settle for _, listener in self._listeners), default=0.0)
+            self._settle_at = chunk.at + settle if settle else None
+        now = self._clock.monotonic()
+        for slot, listener in self._listeners:
+            if listener.settle:
+                self._hear(slot, listener.quiet(now), now)
+        if self._settle_at is not None and now >= self._settle_at:
+            self._settle_at = None
+
+    def _hear(self, slot: Slot, records: Iterable[Record], at: float) -> None:
+        heard = list(records)
+        if heard:
+            stats = slot.statistics
+            slot.statistics = replace(stats, polls=stats.polls + 1, good=stats.good + 1, last_good=at)
+            self._sink.submit(slot.name, heard, at)
+
+    def _poll_due(self) -> None:
+        urgent, self._urgent = self._urgent, set()
+        for slot in self._polled:
+            if slot.name in urgent:
+                slot.due = min(slot.due, self._clock.monotonic())
+        for slot in sorted(self._polled, key=lambda s: s.due):
+            if self._stop.is_set():
+                return
+            now = self._clock.monotonic()
+            if slot.due > now:
+                continue
+            self._poll(slot, now)
+            # A swipe on the same wire does not wait for the round to end.
+            if self._listeners:
+                self._listen()
+
+    def _poll(self, slot: Slot, now: float) -> None:
+        assert isinstance(slot.driver, Driver)  # noqa: S101  (by construction; tells the type checker)
+        slot.due = max(slot.due + slot.every, now) if slot.due else now + slot.every
+        try:
+            records = list(slot.driver.poll(self._link))
+        except LinkTimeout as error:
+            self._missed(slot, error)
+        except LinkError as error:
+            if error.gone:
+                raise
+            self._missed(slot, error)
+        except DeviceError as error:
+            self._missed(slot, error)
+        else:
+            self._answered(slot, records)
+
+    def _answered(self, slot: Slot, records: list[Record]) -> None:
+        stats = slot.statistics
+        now = self._clock.monotonic()
+        if stats.silent:
+            log.warning("device answers again device=%s misses=%d", slot.name, slot.misses)
+        if slot.may_be_absent:
+            records.append(Reading("present", value=True, prompt=True))
+        elif slot.misses >= SILENT_AFTER or stats.good == 0:
+            # Also at the first answer after a start: a crash may have left the alarm raised in the journal.
+            records.append(Alarm("device_silent", active=False))
+        slot.misses = 0
+        slot.statistics = replace(stats, polls=stats.polls + 1, good=stats.good + 1, silent=False, last_good=now)
+        self._sink.submit(slot.name, records)
+
+    def _missed(self, slot: Slot, error: LinkError | DeviceError) -> None:
+        stats = slot.statistics
+        now = self._clock.monotonic()
+        slot.misses += 1
+        silent = not slot.may_be_absent and slot.misses >= SILENT_AFTER
+        slot.statistics = replace(
+            stats, polls=stats.polls + 1, failed=stats.failed + 1, silent=silent, last_error=str(error)
+        )
+        if slot.may_be_absent:
+            # An empty slot is no fault; a battery that answers garbage is there, but its values are not.
+            if isinstance(error, LinkTimeout):
+                self._sink.submit(slot.name, [Reading("present", value=False, prompt=True)])
+            return
+        if slot.misses == SILENT_AFTER:
+            log.error("device is silent device=%s: %s", slot.name, error)
+            alarm = Alarm("device_silent", active=True, detail={"why": _reason(error)})
+            self._sink.unreachable(slot.name, _reason(error), [alarm])
+        if silent:
+            pause = _PROBE_FIRST * 2 ** min(slot.misses - SILENT_AFTER, 8)
+            slot.due = max(slot.due, now + min(pause, _PROBE_CEILING))
+
+    def _until_next(self) -> float:
+        now = self._clock.monotonic()
+        times = [slot.due for slot in self._polled]
+        if self._settle_at is not None:
+            times.append(self._settle_at)
+        return max(0.0, min(times) - now) if times else _IDLE
+
+
+def _reason(error: LinkError | DeviceError) -> str:
+    """The fault in words, without the bytes: what stays in an alarm must not carry anything personal."""
+    return error.what
