@@ -10,18 +10,18 @@ import zoneinfo
 from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
+from edge_agent.config_cabinet import Cabinet
+from edge_agent.config_links import Link
 from edge_agent.config_types import (
     Broker,
     File,
     Id,
     Listen,
-    LockBoard,
-    LockBoards,
     Names,
     Table,
     TimeOfDay,
@@ -225,54 +225,6 @@ class Telemetry(Table):
         return self
 
 
-class SerialLink(Table):
-    """A serial port: RS-485 adapter, reader or UART."""
-
-    name: Id
-    """Name by which devices refer to this link."""
-    kind: Literal["serial"]
-    """`serial`."""
-    port: Annotated[str, Field(pattern=r"^/dev/.+")]
-    """Device file; one below `/dev/serial/by-id/` or `/dev/serial/by-path/` stays the same after a reboot."""
-    baud: Annotated[int, Field(ge=300, le=1_000_000)] = 9600
-    """Bits a second."""
-    parity: Literal["N", "E", "O"] = "N"
-    """None, even or odd."""
-    stop_bits: Literal[1, 2] = 1
-    """Stop bits."""
-    echo: Literal["auto", "yes", "no"] = "auto"
-    """Whether the adapter hears what it sends. Say `yes` or `no` where lock boards are on the link: their answer
-    "failed" looks like an echo."""
-    max_reply_delay: Annotated[Duration, Field(ge=0.01, le=60)] = 2.0
-    """After a timeout a late answer may still come for this long, so nothing similar is asked until then."""
-    guard: Annotated[Duration, Field(ge=0, le=1)] | None = None
-    """Pause between two frames. Default: as long as 3.5 characters take, at least 4ms."""
-
-
-class GpioLink(Table):
-    """Slow contacts on the GPIO header, through gpiozero."""
-
-    name: Id
-    """Name by which devices refer to this link."""
-    kind: Literal["gpio"]
-    """`gpio`."""
-
-
-class GpiodLink(Table):
-    """GPIO lines whose edges carry the kernel's own timestamps, as Wiegand readers need."""
-
-    name: Id
-    """Name by which devices refer to this link."""
-    kind: Literal["gpiod"]
-    """`gpiod`."""
-    chip: Annotated[str, Field(min_length=1)]
-    """Label of the GPIO chip as `gpiodetect` shows it: `pinctrl-bcm2711` (Pi 4), `pinctrl-rp1` (Pi 5),
-    `pinctrl-bcm2835` (Pi 3, Zero 2 W)."""
-
-
-Link: TypeAlias = Annotated[SerialLink | GpioLink | GpiodLink, Field(discriminator="kind")]
-
-
 class Device(Table):
     """Something on a link. Keys not listed here are the driver's own."""
 
@@ -327,39 +279,27 @@ COMMON_KEYS = frozenset(Device.model_fields) - {"options"}
 """Keys of every `[[device]]`; no driver may have an option of the same name."""
 
 
-class Cabinet(Table):
-    """A battery-swap cabinet put together from devices: lock boards and one battery board a slot."""
-
-    name: Annotated[Id, Field(max_length=29)]
-    """Name of the cabinet: one level of its topics. Its slots are NAME-01, NAME-02, …"""
-    label: Names | None = None
-    """Name for people. Default: its name."""
-    slots: Annotated[int, Field(ge=1, le=99)]
-    """Number of slots."""
-    full_soc: Annotated[int, Field(ge=1, le=100)] = 95
-    """A battery with at least this state of charge (%) counts as charged."""
-    swap_window: Annotated[Duration, Field(ge=1, le=3600)] = 120.0
-    """A battery taken within this time of one brought is a swap."""
-    absent_after: Annotated[int, Field(ge=1, le=20)] = 2
-    """A battery is gone when it did not answer this many times in a row."""
-    locks: LockBoards = (LockBoard(device="locks"),)
-    """Lock board, or a list of several: `[{ device = "locks-a", first_slot = 1 }, …]`."""
-    batteries: str = "battery-{slot:02}"
-    """Names of the batteries' devices; `{slot:02}` is the slot's number."""
-
-
 class Config(Table):
     """A whole station file."""
 
     station: Station
+    """Who and where this station is."""
     uplink: Uplink
+    """The way to the MQTT broker."""
     cards: Cards = Cards()
+    """How card numbers are made unreadable."""
     journal: Journal = Journal()
+    """The local storage."""
     page: Page = Page()
+    """The status page."""
     telemetry: Telemetry = Telemetry()
+    """How often values are told to the centre."""
     link: tuple[Link, ...] = ()
+    """The wires."""
     device: tuple[Device, ...] = ()
+    """What is on the wires."""
     cabinet: tuple[Cabinet, ...] = ()
+    """Battery-swap cabinets put together from devices."""
 
     @property
     def hash(self) -> str:

@@ -5,7 +5,7 @@ import re
 import zoneinfo
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -83,10 +83,6 @@ _BROKER = 'is not the address of a broker – write it like "mqtts://broker.exam
 """The text given is never repeated: it may hold a password."""
 
 
-def _boards(value: Any) -> Any:
-    return [{"device": value, "first_slot": 1}] if isinstance(value, str) else value
-
-
 Id = Annotated[str, AfterValidator(_id)]
 """An id of the wire contract: it becomes one level of a topic."""
 File = Annotated[Path, BeforeValidator(_absolute), PlainSerializer(str)]
@@ -114,16 +110,3 @@ class Names(Table):
     """Chinese name."""
     en: Annotated[str, Field(min_length=1)]
     """English name."""
-
-
-class LockBoard(Table):
-    """One lock board of a cabinet."""
-
-    device: Id
-    """Device with the points `lock_01`, `lock_02`, …"""
-    first_slot: Annotated[int, Field(ge=1)] = 1
-    """Slot whose lock is `lock_01` of this board."""
-
-
-LockBoards = Annotated[tuple[LockBoard, ...], BeforeValidator(_boards), Field(min_length=1)]
-"""The lock boards of a cabinet; one whose first lock is that of slot 1 may be given by its name alone."""

@@ -1,0 +1,178 @@
+"""What no table of the station file can know alone: references, clashes of names, wires and addresses.
+
+The checks run on every element that is right by itself, so that one typing mistake does not hide the next one.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+from edge_agent.config import Device
+from edge_agent.config_cabinet import Cabinet
+from edge_agent.config_links import GpiodLink, Link, SerialLink
+from edge_agent.config_messages import problem_at, suggest
+from edge_agent.config_positions import Path
+from edge_agent.config_tree import Tree, spot_of
+from edge_agent.driver import DriverClass, Site, Wire
+from edge_agent.errors import Problem
+
+Found: TypeAlias = Iterator[tuple[Path, str]]
+"""Path of the key and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The elements of a station file that are right by themselves, by their index, and all names as written."""
+
+    tree: Tree
+    drivers: Mapping[str, DriverClass]
+    links: dict[int, Link]
+    devices: dict[int, Device]
+    cabinets: dict[int, Cabinet]
+
+    @classmethod
+    def of(cls, tree: Tree, drivers: Mapping[str, DriverClass]) -> "Draft":
+        """Validate each element alone."""
+        context = {"drivers": drivers}
+        return cls(
+            tree,
+            drivers,
+            _right(TypeAdapter(Link), tree.get("link"), context),
+            _right(TypeAdapter(Device), tree.get("device"), context),
+            _right(TypeAdapter(Cabinet), tree.get("cabinet"), context),
+        )
+
+    def names(self, table: str) -> list[tuple[int, str]]:
+        """Return (index, name) of every element of a list of tables, right or wrong."""
+        elements = self.tree.get(table)
+        if not isinstance(elements, list):
+            return []
+        return [
+            (index, element["name"])
+            for index, element in enumerate(elements)
+            if isinstance(element, Tree) and isinstance(element.get("name"), str)
+        ]
+
+
+def errors(draft: Draft) -> Iterator[Problem]:
+    """Yield what makes the file unusable."""
+    for check in (_names_twice, _links_known, _wires_fit, _ports_free, _addresses_free, _lines_free, _cabinets_whole):
+        for path, text in check(draft):
+            yield problem_at(path, text, draft.tree)
+
+
+def _right(adapter: TypeAdapter[Any], elements: Any, context: dict[str, Any]) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for index, element in enumerate(elements if isinstance(elements, list) else ()):
+        try:
+            found[index] = adapter.validate_python(element, context=context)
+        except ValidationError:
+            continue
+    return found
+
+
+def _names_twice(draft: Draft) -> Found:
+    for table in ("link", "device", "cabinet"):
+        seen: dict[str, int] = {}
+        for index, name in draft.names(table):
+            if name in seen:
+                first = spot_of(draft.tree, (table, seen[name]))
+                yield (table, index, "name"), f"name is taken already by the {table} at {first} – take another one"
+            seen.setdefault(name, index)
+    devices = {name: index for index, name in reversed(draft.names("device"))}
+    for index, cabinet in draft.cabinets.items():
+        for name in cabinet.pictures:
+            if name in devices:
+                text = f"name is also that of cabinet {cabinet.name!r} or one of its slots – rename the device"
+                yield ("device", devices[name], "name"), text
+        for other, known in draft.cabinets.items():
+            if other < index and (shared := set(cabinet.pictures) & set(known.pictures)) and cabinet.name != known.name:
+                yield ("cabinet", index, "name"), f"{min(shared)!r} is also a slot of {known.name!r} – rename one"
+
+
+def _links_known(draft: Draft) -> Found:
+    names = {name for _, name in draft.names("link")}
+    for index, _ in draft.names("device"):
+        link = draft.tree["device"][index].get("link")
+        if isinstance(link, str) and link not in names:
+            yield ("device", index, "link"), f"there is no link {link!r}{suggest(link, names)}"
+
+
+def _on_links(draft: Draft) -> Iterator[tuple[int, Device, Link, DriverClass]]:
+    """Yield each device that has a link, with both and its driver."""
+    links = {link.name: link for link in reversed(list(draft.links.values()))}
+    for index, device in draft.devices.items():
+        if device.link in links:
+            yield index, device, links[device.link], draft.drivers[device.driver]
+
+
+def _wires_fit(draft: Draft) -> Found:
+    for index, device, link, driver in _on_links(draft):
+        if driver.wire.value != link.kind:
+            text = (
+                f"driver {device.driver!r} needs a link of kind {driver.wire.value!r}, {link.name!r} is {link.kind!r}"
+            )
+            yield ("device", index, "link"), f"{text} – connect it to another link"
+
+
+def _ports_free(draft: Draft) -> Found:
+    seen: dict[str, str] = {}
+    for index, link in draft.links.items():
+        if isinstance(link, SerialLink):
+            port = os.path.realpath(link.port)
+            if port in seen:
+                text = f"port is that of link {seen[port]!r} too – one link serves all devices on a pair of wires"
+                yield ("link", index, "port"), text
+            seen.setdefault(port, link.name)
+
+
+def _addresses_free(draft: Draft) -> Found:
+    """Two devices of one driver need two addresses; a device that speaks unasked needs the wire for itself."""
+    seen: dict[tuple[str, str, Any], str] = {}
+    serial = [found for found in _on_links(draft) if found[3].wire is Wire.SERIAL]
+    users = Counter(device.link for _, device, _, _ in serial)
+    for index, device, link, driver in serial:
+        address = getattr(device.options, "address", None)
+        if hasattr(driver, "feed") and users[link.name] > 1:
+            text = f"driver {device.driver!r} speaks unasked and needs link {link.name!r} for itself – use another port"
+            yield ("device", index, "link"), text
+        elif (link.name, device.driver, address) in seen:
+            other = seen[link.name, device.driver, address]
+            text = f"same address {address!r} on link {link.name!r} as device {other!r} – give each its own"
+            yield ("device", index, "address"), text
+        seen.setdefault((link.name, device.driver, address), device.name)
+
+
+def _lines_free(draft: Draft) -> Found:
+    seen: dict[tuple[str, int], str] = {}
+    for index, device, link, driver in _on_links(draft):
+        # Expanders have line numbers of their own; the chips of the Pi's header share one (BCM) numbering.
+        chip = link.chip if isinstance(link, GpiodLink) and not link.chip.startswith("pinctrl-") else ""
+        for line in _lines(driver, device):
+            if (other := seen.setdefault((chip, line), device.name)) != device.name:
+                yield ("device", index), f"GPIO {line} is used by device {other!r} too – one line serves one input"
+
+
+def _lines(driver: DriverClass, device: Device) -> list[int]:
+    if driver.wire is Wire.SERIAL or not hasattr(driver, "lines"):
+        return []
+    return [request.line for request in driver(device.options, Site()).lines()]
+
+
+def _cabinets_whole(draft: Draft) -> Found:
+    names = {name for _, name in draft.names("device")}
+    for index, cabinet in draft.cabinets.items():
+        for board in cabinet.locks:
+            if board.device not in names:
+                text = f"locks: there is no device {board.device!r}{suggest(board.device, names)}"
+                yield ("cabinet", index, "locks"), text
+        missing = [name for name in cabinet.battery_names if name not in names]
+        if missing:
+            text = (
+                f"batteries: there is no device {', '.join(missing)} – add one for each slot (repeat = {cabinet.slots})"
+            )
+            yield ("cabinet", index, "batteries"), text

@@ -1,0 +1,56 @@
+"""The wires of a station, as the station file describes them."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from edge_agent.config_types import Id, Table
+from edge_agent.units import Duration
+
+
+class SerialLink(Table):
+    """A serial port: RS-485 adapter, reader or UART."""
+
+    name: Id
+    """Name by which devices refer to this link."""
+    kind: Literal["serial"]
+    """`serial`."""
+    port: Annotated[str, Field(pattern=r"^/dev/.+")]
+    """Device file; one below `/dev/serial/by-id/` or `/dev/serial/by-path/` stays the same after a reboot."""
+    baud: Annotated[int, Field(ge=300, le=1_000_000)] = 9600
+    """Bits a second."""
+    parity: Literal["N", "E", "O"] = "N"
+    """None, even or odd."""
+    stop_bits: Literal[1, 2] = 1
+    """Stop bits."""
+    echo: Literal["auto", "yes", "no"] = "auto"
+    """Whether the adapter hears what it sends. Say `yes` or `no` where lock boards are on the link: their answer
+    "failed" looks like an echo."""
+    max_reply_delay: Annotated[Duration, Field(ge=0.01, le=60)] = 2.0
+    """After a timeout a late answer may still come for this long, so nothing similar is asked until then."""
+    guard: Annotated[Duration, Field(ge=0, le=1)] | None = None
+    """Pause between two frames. Default: as long as 3.5 characters take, at least 4ms."""
+
+
+class GpioLink(Table):
+    """Slow contacts on the GPIO header, through gpiozero."""
+
+    name: Id
+    """Name by which devices refer to this link."""
+    kind: Literal["gpio"]
+    """`gpio`."""
+
+
+class GpiodLink(Table):
+    """GPIO lines whose edges carry the kernel's own timestamps, as Wiegand readers need."""
+
+    name: Id
+    """Name by which devices refer to this link."""
+    kind: Literal["gpiod"]
+    """`gpiod`."""
+    chip: Annotated[str, Field(min_length=1)]
+    """Label of the GPIO chip as `gpiodetect` shows it: `pinctrl-bcm2711` (Pi 4), `pinctrl-rp1` (Pi 5),
+    `pinctrl-bcm2835` (Pi 3, Zero 2 W)."""
+
+
+Link: TypeAlias = Annotated[SerialLink | GpioLink | GpiodLink, Field(discriminator="kind")]
