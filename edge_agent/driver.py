@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from edge_agent.cards import CardKey
 from edge_agent.errors import AgentError, DeviceError, LinkError, LinkTimeout
 from edge_agent.records import Alarm, CardRef, Event, Json, Quality, Reading, Record, Scalar, Severity, Value
+from edge_agent.units import Duration
 
 __all__ = [
     "Actor",
@@ -33,6 +34,7 @@ __all__ = [
     "DeviceError",
     "Driver",
     "DriverClass",
+    "Duration",
     "Edge",
     "Event",
     "Json",
