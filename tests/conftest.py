@@ -19,6 +19,7 @@ PACKAGES = {
     "cc": "gcc libmodbus-dev pkg-config",
     "chromium": "chromium fonts-noto-cjk",
     "systemd-analyze": "systemd",
+    "openssl": "openssl",
 }
 """Program -> Debian packages that bring it."""
 
