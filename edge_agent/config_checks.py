@@ -165,14 +165,27 @@ def _lines(driver: DriverClass, device: Device) -> list[int]:
 
 def _cabinets_whole(draft: Draft) -> Found:
     names = {name for _, name in draft.names("device")}
+    optional = {device.name: device.may_be_absent for device in draft.devices.values()}
     for index, cabinet in draft.cabinets.items():
         for board in cabinet.locks:
             if board.device not in names:
                 text = f"locks: there is no device {board.device!r}{suggest(board.device, names)}"
                 yield ("cabinet", index, "locks"), text
-        missing = [name for name in cabinet.battery_names if name not in names]
-        if missing:
-            text = (
-                f"batteries: there is no device {', '.join(missing)} – add one for each slot (repeat = {cabinet.slots})"
-            )
+        for key in ("doors", "presence", "batteries"):
+            missing = sorted({name for name in _wired(cabinet, key) if name not in names})
+            if missing:
+                text = f"{key}: there is no device {', '.join(missing)} – add what each slot needs, or correct the name"
+                yield ("cabinet", index, key), text
+        always = [name for name in _wired(cabinet, "batteries") if optional.get(name) is False]
+        if always:
+            text = f"batteries: {', '.join(always)} would be an alarm when taken – set may_be_absent = true there"
             yield ("cabinet", index, "batteries"), text
+
+
+def _wired(cabinet: Cabinet, key: str) -> list[str]:
+    """Return the devices that a key of the cabinet speaks of, by slot."""
+    if key == "batteries":
+        return [slot.battery for slot in cabinet.wiring if slot.battery is not None]
+    points = [slot.presence if key == "presence" else slot.lock for slot in cabinet.wiring]
+    wanted = key == "presence" or cabinet.doors is not None
+    return [point[0] for point in points if point is not None and wanted]

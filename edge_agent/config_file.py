@@ -1,6 +1,7 @@
 """A station file read, checked and explained: all of its errors at once, and the origin of every value."""
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +148,9 @@ def _explained(loaded: Loaded) -> Iterator[str]:
             path: KeyPath = (table,) if index is None else (table, index)
             yield f"[{table}]" if index is None else f"[[{table}]]"
             for key, inner in element.items():
-                yield f"{f'{toml_key(key)} = {toml(inner)}':<60}  # {_summary(loaded.origin, (*path, key))}"
+                line = f"{toml_key(key)} = {toml(inner)}"
+                gap = " " * (60 - len(line) - sum(unicodedata.east_asian_width(sign) in "WF" for sign in line))
+                yield f"{line}{gap}  # {_summary(loaded.origin, (*path, key))}"
             yield ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
@@ -83,13 +83,23 @@ _BROKER = 'is not the address of a broker – write it like "mqtts://broker.exam
 """The text given is never repeated: it may hold a password."""
 
 
-Id = Annotated[str, AfterValidator(_id)]
+Id = Annotated[str, AfterValidator(_id), WithJsonSchema({"type": "string", "format": "id"})]
 """An id of the wire contract: it becomes one level of a topic."""
-File = Annotated[Path, BeforeValidator(_absolute), PlainSerializer(str)]
+File = Annotated[
+    Path,
+    BeforeValidator(_absolute),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "format": "full path"}),
+]
 """A full path."""
 Zone = Annotated[str, AfterValidator(_zone)]
 """Name of an IANA time zone."""
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(lambda at: at.strftime("%H:%M"))]
+TimeOfDay = Annotated[
+    time,
+    BeforeValidator(_time_of_day),
+    PlainSerializer(lambda at: at.strftime("%H:%M"), return_type=str),
+    WithJsonSchema({"type": "string", "format": "time of day"}),
+]
 """Hours and minutes, local."""
 Listen = Annotated[str, AfterValidator(_listen)]
 """Address and port to listen on."""
