@@ -101,11 +101,14 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What came off a wire unasked: bytes or edges; `at` is the monotonic time (s) when it was taken."""
+    """What came off a wire unasked: bytes or edges; `at` is the monotonic time (s) when it was taken.
+
+    Its `repr` shows neither: both may be somebody's card.
+    """
 
     at: float
-    data: bytes = b""
-    edges: tuple[Edge, ...] = ()
+    data: bytes = field(default=b"", repr=False)
+    edges: tuple[Edge, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
