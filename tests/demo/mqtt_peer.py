@@ -1,7 +1,7 @@
 """An MQTT 5 client that does exactly what a test says, packet by packet."""
 
 import asyncio
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from edge_agent.demo.broker import Broker
 from edge_agent.demo.mqtt_codec import PacketReader
@@ -58,7 +58,15 @@ class Peer:
 
     def pause_reading(self) -> None:
         """Let the network's buffers fill up."""
-        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take what has come meanwhile."""
+        self._transport.resume_reading()
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        return cast("asyncio.Transport", self._writer.transport)
 
     def send(self, *packets: Packet | bytes) -> None:
         """Write packets, or bytes that are none, in one go."""

@@ -6,6 +6,7 @@ import pytest
 
 from edge_agent.clock import FakeClock
 from edge_agent.demo.broker import Broker, Message, ReasonCode
+from edge_agent.demo.connection import LINGER_S
 from edge_agent.demo.mqtt_packets import (
     Connack,
     Connect,
@@ -21,7 +22,7 @@ from edge_agent.demo.mqtt_packets import (
     Will,
 )
 from edge_agent.demo.mqtt_properties import Properties
-from tests.demo.mqtt_peer import Peer, numbered
+from tests.demo.mqtt_peer import DEADLINE_S, Peer, numbered
 
 pytestmark = pytest.mark.asyncio
 
@@ -326,14 +327,59 @@ async def test_abrupt_stop() -> None:
     assert broker.retained == {}
 
 
-async def test_stop_does_not_wait_for_a_deaf_peer() -> None:
-    """A client that reads nothing is not read from either, and delays stop() by its deadline at most."""
-    async with Broker(queue_limit=100_000) as broker, await Peer.connect(broker) as deaf:
+LARGE = 40
+"""Messages of half a megabyte: more than the network's buffers between broker and subscriber take."""
+
+
+async def send_large(broker: Broker) -> None:
+    """Publish more than a subscriber that does not read can be sent."""
+    async with await Peer.connect(broker, SENDER) as sender:
+        for number in range(1, LARGE + 1):
+            sender.send(Publish("t", bytes(1 << 19), 1, packet_id=number))
+            await sender.expect(Puback)
+
+
+async def test_slow_reader_loses_nothing() -> None:
+    """What a subscriber does not read waits in its queue and arrives when it reads again."""
+    async with Broker() as broker, await Peer.connect(broker) as slow:
+        await slow.subscribe("t")
+        slow.pause_reading()
+        await send_large(broker)
+        assert broker.stats.delivered < LARGE
+        slow.resume_reading()
+        assert len(await slow.expect_messages(LARGE)) == LARGE
+        await slow.expect_nothing()
+
+
+async def test_closing_does_not_wait_for_a_deaf_peer() -> None:
+    """A connection whose last bytes nobody takes is cut after a while."""
+    clock = FakeClock()
+    async with Broker(clock=clock.monotonic) as broker, await Peer.connect(broker) as deaf:
         await deaf.subscribe("t")
         deaf.pause_reading()
-        async with await Peer.connect(broker, SENDER) as sender:
-            for number in range(1, 40):
-                sender.send(Publish("t", bytes(1 << 19), 1, packet_id=number))
-                await sender.expect(Puback)
-        await asyncio.wait_for(broker.stop(), 4)
-        assert broker.stats.clients == 0
+        await send_large(broker)
+        (session,) = [session for session in broker.sessions if session.client_id == "peer"]
+        broker.disconnect_all()
+        clock.advance(LINGER_S + 0.1)
+        broker.tick()
+        await asyncio.wait_for(session.lost, DEADLINE_S)
+
+
+async def test_stop_does_not_wait_for_a_deaf_peer() -> None:
+    """stop() comes back within its deadline though a client takes nothing any more."""
+    async with Broker() as broker, await Peer.connect(broker) as deaf:
+        await deaf.subscribe("t")
+        deaf.pause_reading()
+        await send_large(broker)
+        await asyncio.wait_for(broker.stop(), DEADLINE_S)
+        assert not broker.sessions
+
+
+async def test_will_delay_is_over_at_once() -> None:
+    """A will with a delay goes out when the connection breaks, since the session ends there, without the delay."""
+    will = Will("status", b"lost", properties=Properties(will_delay_interval=60, content_type="text/plain"))
+    async with Broker() as broker, await Peer.connect(broker) as peer:
+        await peer.subscribe("status")
+        async with await Peer.connect(broker, Connect("b", will=will)) as leaving:
+            leaving.break_off()
+            assert (await peer.expect(Publish)).properties == Properties(content_type="text/plain")
