@@ -1,0 +1,47 @@
+"""Hold the measured coverage against what each part must have: `python tests/coverage_gate.py coverage.json`.
+
+Reads the report of `coverage json`, lines and branches counted together; prints what falls short and exits 1.
+"""
+
+import fnmatch
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+OVERALL = 90.0
+"""Percent of everything."""
+GATES = {
+    "edge_agent/journal*.py": 98.0,
+    "edge_agent/recorder.py": 98.0,
+    "edge_agent/uplink/*.py": 98.0,
+    "drivers/*/codec*.py": 98.0,
+}
+"""Percent of each file whose path matches: where a mistake loses or invents a count."""
+
+
+def shortfalls(report: dict[str, Any]) -> list[str]:
+    """Return one line for each file, and for the whole, that has less than it must; also for a gate without files."""
+    total = report["totals"]["percent_covered"]
+    found = [f"all: {total:.1f} % < {OVERALL} %"] if total < OVERALL else []
+    for pattern, least in GATES.items():
+        files = {path: data for path, data in report["files"].items() if fnmatch.fnmatchcase(path, pattern)}
+        if not files:
+            found.append(f"{pattern}: no such file was measured")
+        for path, data in files.items():
+            covered = data["summary"]["percent_covered"]
+            if covered < least:
+                missing = f"lines {data['missing_lines']} branches {data.get('missing_branches', [])}"
+                found.append(f"{path}: {covered:.1f} % < {least} %; missing {missing}")
+    return found
+
+
+def main(report: Path) -> int:
+    """Print the shortfalls; 0 if there are none."""
+    found = shortfalls(json.loads(report.read_text(encoding="utf-8")))
+    sys.stdout.writelines(f"{line}\n" for line in found or ["coverage: every gate is met"])
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
