@@ -170,19 +170,20 @@ def test_a_slip_in_a_point_is_refused(keys: dict[str, Any], complaint: str) -> N
         point(**keys)
 
 
+HEAD = 'title="t"\nevidence="e"\ntier="sketch"\n'
+POINT = '[[point]]\nname="a"\nat="coil:1"\n'
+COMMAND = '[command.go]\nwrite="input:1"\nvalue=1\ncommanded="on"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("title = ", "Invalid value"),
-        ('title = "t"\nevidence = "e"\ntier = "sketch"\npoint = []\n', "point: "),
-        ('title = "t"\nevidence = "e"\ntier = "certain"\n[[point]]\nname = "a"\nat = "coil:1"\n', "tier: "),
-        ('title="t"\nevidence="e"\ntier="sketch"\n' + '[[point]]\nname="a"\nat="coil:1"\n' * 2, "'a' is taken"),
-        ('title="t"\nevidence="e"\ntier="sketch"\n[[point]]\nname="commanded"\nat="coil:1"\n', "is taken"),
-        (
-            'title="t"\nevidence="e"\ntier="sketch"\n[[point]]\nname="a"\nat="coil:1"\n'
-            + '[command.go]\nwrite="input:1"\nvalue=1\ncommanded="on"\n',
-            "only coils and holding registers",
-        ),
+        (HEAD + "point = []\n", "point: "),
+        (HEAD.replace("sketch", "certain") + POINT, "tier: "),
+        (HEAD + POINT + POINT, "'a' is taken"),
+        (HEAD + POINT.replace('"a"', '"commanded"'), "'commanded' is taken"),
+        (HEAD + POINT + COMMAND, "only coils and holding registers"),
     ],
 )
 def test_a_slip_in_a_profile_file_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
