@@ -17,6 +17,7 @@ from edge_agent.cabinet import Cabinet, Moment
 from edge_agent.clock import Clock
 from edge_agent.errors import JournalError
 from edge_agent.journal import Batch, Journal, Row
+from edge_agent.journal_open import Missing
 from edge_agent.journal_schema import STREAMS
 from edge_agent.ledger import Calendar, Ledger, counter
 from edge_agent.picture import ActiveAlarm, Device, Picture, Storage, Totals, View, with_readings
@@ -27,7 +28,7 @@ from edge_agent.thinning import Thinner
 
 log = logging.getLogger(__name__)
 
-_CABINET = "cabinet/"
+CABINET = "cabinet/"
 _CLOSED = "closed_until"
 _QUEUE = 4096
 """Submissions that may wait: about a minute of the busiest station behind a stalled SD card."""
@@ -91,6 +92,7 @@ class Recorder:
         self._delivered: dict[tuple[str, int], Ranges] = {}
         self._overflow: dict[str, tuple[int, Stamp, Stamp]] = {}
         self._stopping = False
+        self._hurry = False
         self._batch = Batch()
         self._effects = _Effects()
         self._failed = False
@@ -112,6 +114,12 @@ class Recorder:
         """Take what the centre has acknowledged, as (stream, epoch number) -> all of it so far."""
         with self._wanted:
             self._delivered.update(delivered)
+
+    def commit_soon(self) -> None:
+        """Do not wait for the group commit this time."""
+        with self._wanted:
+            self._hurry = True
+            self._wanted.notify()
 
     def stop(self) -> None:
         """Make `run` commit everything that waits, and return."""
@@ -146,7 +154,7 @@ class Recorder:
             with self._wanted:
                 if self._stopping and not self._queue and not self._failed:
                     break
-                if not self._queue and not self._stopping:
+                if not self._queue and not self._stopping and not self._hurry:
                     promise(self._clock.monotonic() + rest + 15.0)
                     self._wanted.wait(rest)
                 elif self._failed:
@@ -164,12 +172,13 @@ class Recorder:
             taken = list(self._queue)
             self._queue.clear()
             overflow, self._overflow = self._overflow, {}
+            hurry, self._hurry = self._hurry, False
         for stream, (count, first, last) in overflow.items():
             self._declare_overflow(stream, count, first, last)
         for submission in taken:
             self._process(submission)
         now = self._clock.monotonic()
-        if self._batch.urgent or now >= self._group_due:
+        if hurry or self._batch.urgent or now >= self._group_due:
             return self._commit()
         self._reveal()
         return max(0.0, self._group_due - now)
@@ -214,7 +223,7 @@ class Recorder:
             records += outcome.alarms
             self._effects.poll_now += outcome.poll_now
             if outcome.changed:
-                self._batch.state[_CABINET + cabinet.name] = json.dumps(cabinet.stored())
+                self._batch.state[CABINET + cabinet.name] = json.dumps(cabinet.stored(), ensure_ascii=False)
         return records
 
     def _event(self, device: str, event: Event, stamp: Stamp) -> None:
@@ -283,6 +292,18 @@ class Recorder:
         }
         self._row(stream, "journal", "gap", last, body)
         log.error("journal is too slow: %d records could not wait and are lost stream=%s", count, stream)
+
+    def declare_missing(self, missing: Iterable[Missing]) -> None:
+        """Declare what a damaged journal has lost; to be called before `run`."""
+        stamp = self._stamp(None)
+        for gap in missing:
+            body: dict[str, Json] = {
+                "of_epoch": gap.epoch_name,
+                "from_seq": gap.first,
+                "to_seq": gap.last,
+                "reason": "damage",
+            }
+            self._row(gap.stream, "journal", "gap", stamp, body)
 
     def _close_days(self) -> None:
         """Write a `day_closed` record for each finished business day, once; never on a clock that is not good."""

@@ -1,6 +1,6 @@
 """What happened, as drivers say it: Reading (value now), Event (once, never thinned), Alarm (raised or cleared).
 
-Drivers know neither time nor their own name: the Worker adds the device, the Recorder the stamp.
+Drivers know neither time nor their own name: the Worker adds the device, the Recorder the Stamp.
 """
 
 from collections.abc import Mapping
@@ -46,6 +46,21 @@ class Reading:
     prompt: bool = False
     quality: Quality = Quality.GOOD
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When something happened: boot number, milliseconds since boot, wall milliseconds, and whether to believe them."""
+
+    boot: int
+    mono_ms: int
+    wall_ms: int
+    good: bool
+
+    @property
+    def mono(self) -> float:
+        """Seconds since boot."""
+        return self.mono_ms / 1000
 
 
 @dataclass(frozen=True, slots=True)

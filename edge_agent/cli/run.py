@@ -1,0 +1,37 @@
+"""`edge-agent run FILE`: the agent itself, until SIGTERM or Ctrl-C."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from edge_agent import logs
+from edge_agent.cli.check import DEFAULT_FILE
+from edge_agent.config_file import load
+from edge_agent.station import Station
+
+log = logging.getLogger(__name__)
+
+HELP = "run the agent with a station file"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this verb."""
+    parser.add_argument("file", nargs="?", type=Path, default=DEFAULT_FILE, help="station file (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until a signal; 0 = clean stop."""
+    logs.setup(sys.stderr, os.environ)
+    loaded = load(args.file, ready=True)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    with Station(loaded.config) as station:
+        station.run(stop)
+    return 0

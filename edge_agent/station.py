@@ -1,0 +1,344 @@
+"""The Station: reads the configuration, builds everything, starts and stops it in order.
+
+Journal first, so that whatever is heard can be accepted; then the workers; then uplink and page, which only look. The
+way down is the way up reversed: nobody hands records to a journal that has closed.
+"""
+
+import json
+import logging
+import os
+import platform
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+from edge_agent import __version__
+from edge_agent.cabinet import Cabinet, CabinetLayout, SlotLayout
+from edge_agent.cards import CardKey
+from edge_agent.clock import Clock, SystemClock
+from edge_agent.config import Config
+from edge_agent.config_cabinet import Cabinet as CabinetConfig
+from edge_agent.config_links import Link as LinkConfig
+from edge_agent.driver import DriverClass, Site, load_driver
+from edge_agent.errors import AgentError
+from edge_agent.journal_open import Opened, open_journal
+from edge_agent.journal_reader import Reader
+from edge_agent.ledger import Calendar
+from edge_agent.links.make import make_link
+from edge_agent.machine import Probe
+from edge_agent.page.app import PageServer, Source, create_app
+from edge_agent.picture import Picture
+from edge_agent.recorder import CABINET, Recorder
+from edge_agent.recorder import Settings as RecorderSettings
+from edge_agent.records import Alarm
+from edge_agent.sdnotify import Notifier
+from edge_agent.supervisor import Promise, Supervisor
+from edge_agent.uplink.backoff import Pauses
+from edge_agent.uplink.connection import Broker, Connection, Message, PahoConnection
+from edge_agent.uplink.topics import CONTRACT, Topics
+from edge_agent.uplink.uplink import Settings as UplinkSettings
+from edge_agent.uplink.uplink import Uplink
+from edge_agent.worker import OwnedLink, Slot, Statistics, Worker
+
+log = logging.getLogger(__name__)
+
+_JOIN_S = 10.0
+STATION = "station"
+"""Device id of what concerns the station as a whole."""
+
+
+@dataclass(slots=True)
+class _Thread:
+    """A named daemon thread with an owner: its work, the wish that it stops, and its word to the supervisor."""
+
+    thread: threading.Thread
+    stop: Callable[[], None]
+
+
+class Station:
+    """See the module; a context manager. `make` builds links, so that the demo can put simulators behind them."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        make: Callable[[LinkConfig, Clock], OwnedLink] = make_link,
+        notifier: Notifier | None = None,
+    ) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.picture = Picture()
+        self._make = make
+        self._site = Site(card_key=_card_key(config))
+        self._started = self.clock.monotonic()
+        self._workers: dict[str, Worker] = {}
+        self._threads: dict[str, _Thread] = {}
+        self._promises: dict[str, Promise] = {}
+        self.supervisor = Supervisor(
+            self.clock,
+            notifier or Notifier.from_environment(os.environ),
+            status=self._status,
+            on_stuck=self._on_stuck,
+            on_recovered=lambda name: self._stuck_alarm(name, active=False),
+        )
+        opened = open_journal(config.journal.dir, self.clock.boot_id)
+        self.journal = opened.journal
+        state = self.journal.state()
+        cabinets = [Cabinet(layout_of(cabinet, config), _stored(state, cabinet.name)) for cabinet in config.cabinet]
+        self.recorder = Recorder(self.journal, self.clock, _recorder_settings(config), self.picture, cabinets)
+        self.recorder.poll_now = self._poll_now
+        self._declare(opened)
+        self.page: PageServer | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start every thread; raises AgentError if the page's port is taken, and stops what had begun."""
+        try:
+            self._launch("journal", self.recorder.run, self.recorder.stop, critical=True)
+            for link in self.config.link:
+                self._start_worker(link)
+            self._start_uplink()
+            if self.config.page.enabled:
+                self._start_page()
+        except BaseException:
+            self.stop()
+            raise
+        self.supervisor.ready()
+        log.info("station is running id=%s version=%s", self.config.station.id, __version__)
+
+    def run(self, stop: threading.Event) -> None:
+        """Supervise until `stop` is set."""
+        self.supervisor.run(stop)
+
+    def stop(self) -> None:
+        """Stop in order: who hears, who sends, who stores."""
+        if self.page is not None:
+            self.page.stop()
+        self.stop_workers()
+        self._end("uplink", "journal")
+        self.journal.close()
+
+    def stop_workers(self) -> None:
+        """Let go of every wire; what was heard goes its way."""
+        self._end(*self._workers)
+        self.recorder.commit_soon()
+
+    def statistics(self) -> Mapping[str, Statistics]:
+        """Return device -> what became of its polls."""
+        return {name: stats for worker in self._workers.values() for name, stats in worker.statistics().items()}
+
+    def reader(self) -> Reader:
+        """Open the journal for reading."""
+        return Reader(self.config.journal.dir)
+
+    # ---- threads
+
+    def _launch(
+        self,
+        name: str,
+        run: Callable[[Callable[[float], None]], None],
+        stop: Callable[[], None],
+        *,
+        critical: bool = False,
+        restart: Callable[[], None] | None = None,
+    ) -> None:
+        """Start thread `name`. A thread that has been replaced must not speak for its successor any more."""
+        if name not in self._promises:
+            self._promises[name] = self.supervisor.register(name, restart, critical=critical)
+        promise = self._promises[name]
+        held = _Thread(threading.Thread(name=name, daemon=True), stop)
+
+        def work() -> None:
+            try:
+                run(by)
+            except Exception:
+                # The supervisor sees the broken promise and restarts it; the reason must not be lost with the thread.
+                log.exception("thread failed name=%s", name)
+
+        def by(deadline: float) -> None:
+            if self._threads.get(name) is held:
+                promise.by(deadline)
+
+        held.thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads[name] = held
+        held.thread.start()
+
+    def _start_worker(self, link: LinkConfig) -> None:
+        slots = [
+            Slot(device.name, self._driver(device.driver, device.options), device.every, device.may_be_absent)
+            for device in self.config.device
+            if device.link == link.name
+        ]
+        worker = Worker(self._make(link, self.clock), slots, self.recorder, self.clock)
+        old = self._workers.get(link.name)
+        self._workers[link.name] = worker
+        if old is not None:
+            old.stop()
+        self._launch(link.name, worker.run, worker.stop, restart=partial(self._start_worker, link))
+
+    def _driver(self, name: str, options: Any) -> Any:
+        driver: DriverClass = load_driver(name)
+        return driver(options, self._site)
+
+    def _start_uplink(self) -> None:
+        config = self.config.uplink
+        settings = UplinkSettings(
+            topics=topics_of(self.config),
+            info=self._info,
+            broker_name=f"{config.host}:{config.port}",
+            pauses=Pauses(config.reconnect.first, config.reconnect.ceiling),
+            pace=config.pace,
+            window=config.window,
+        )
+        uplink = Uplink(
+            settings,
+            reader=self.reader,
+            connect=self._connect,
+            sink=self.recorder,
+            picture=self.picture,
+            clock=self.clock,
+        )
+        old = self._threads.get("uplink")
+        if old is not None:
+            old.stop()
+        self._launch("uplink", uplink.run, uplink.stop, restart=self._start_uplink)
+        plaintext = not config.tls and not config.loopback
+        self.recorder.submit(STATION, [Alarm("plaintext_uplink", active=plaintext)])
+
+    def _connect(self, will: Message) -> Connection:
+        config = self.config.uplink
+        broker = Broker(
+            config.host,
+            config.port,
+            client_id=self.config.station.id,
+            keepalive=round(config.keepalive),
+            tls=config.tls,
+            username=config.username,
+            password_file=config.password_file,
+            ca_file=config.ca_file,
+            cert_file=config.cert_file,
+            key_file=config.key_file,
+            window=config.window,
+        )
+        return PahoConnection(broker, will)
+
+    def _start_page(self) -> None:
+        source = Source(
+            picture=self.picture,
+            clock=self.clock,
+            config=self.config,
+            statistics=self.statistics,
+            machine=Probe(self.config.journal.dir),
+            version=__version__,
+            started=self._started,
+        )
+        promise = self.supervisor.register("page", None, critical=False)
+        self.page = PageServer(create_app(source), self.config.page.host, self.config.page.port, promise=promise.by)
+        self.page.start()
+
+    def _end(self, *names: str) -> None:
+        ending = [(name, held) for name in names if (held := self._threads.pop(name, None)) is not None]
+        for name, held in ending:
+            held.stop()
+            held.thread.join(_JOIN_S)
+            self._promises[name].done()
+            if held.thread.is_alive():
+                log.error("thread does not end name=%s", name)
+
+    # ---- what others ask of the station
+
+    def _poll_now(self, device: str) -> None:
+        for worker in self._workers.values():
+            if device in worker.statistics():
+                worker.poll_now(device)
+
+    def _on_stuck(self, name: str, _since: float) -> None:
+        self._stuck_alarm(name, active=True)
+
+    def _stuck_alarm(self, name: str, *, active: bool) -> None:
+        if name in self._workers:
+            self.recorder.submit(name, [Alarm("worker_stuck", active=active)])
+
+    def _declare(self, opened: Opened) -> None:
+        """Tell the centre what a damaged journal has cost."""
+        if opened.damage:
+            self.recorder.declare_missing(opened.missing)
+            detail: dict[str, Any] = {"why": opened.damage}
+            self.recorder.submit(STATION, [Alarm("journal_damaged", active=True, detail=detail)])
+        else:
+            self.recorder.submit(STATION, [Alarm("journal_damaged", active=False)])
+
+    def _status(self) -> str:
+        view = self.picture.view
+        uplink = "online" if view.uplink.online else f"offline ({view.uplink.why or 'connecting'})"
+        waiting = sum(view.uplink.pending.values())
+        visits = view.totals.lifetime.get("visits", 0)
+        return f"uplink {uplink}, {waiting} records waiting, {visits} visits, {len(view.alarms)} alarms"
+
+    def _info(self) -> Mapping[str, object]:
+        station = self.config.station
+        return {
+            "contract": CONTRACT,
+            "station": station.id,
+            "name": station.name.model_dump(),
+            "region": station.region,
+            "district": station.district,
+            "timezone": station.timezone,
+            "place": station.place.model_dump(exclude_none=True) if station.place else {},
+            "devices": [
+                {"device": d.name, "driver": d.driver, "link": d.link, "label": d.label.model_dump() if d.label else {}}
+                for d in self.config.device
+            ],
+            "cabinets": [{"device": c.name, "slots": c.slots} for c in self.config.cabinet],
+            "versions": {"agent": __version__, "python": platform.python_version()},
+            "config": self.config.hash,
+        }
+
+
+def topics_of(config: Config) -> Topics:
+    """Return the topics of a configured station."""
+    station = config.station
+    return Topics(config.uplink.root, station.region, station.district, station.id)
+
+
+def layout_of(cabinet: CabinetConfig, config: Config) -> CabinetLayout:
+    """Return what the cabinet is made of, in the terms of the assembler."""
+    slots = tuple(SlotLayout(slot.index, slot.lock, slot.battery, slot.presence) for slot in cabinet.wiring)
+    wires = {device.name: device.link for device in config.device}
+    return CabinetLayout(cabinet.name, slots, cabinet.full_soc, cabinet.swap_window, cabinet.absent_after, wires)
+
+
+def _recorder_settings(config: Config) -> RecorderSettings:
+    return RecorderSettings(
+        calendar=Calendar(config.station.zone, config.station.day_starts),
+        group_commit=config.journal.group_commit,
+        min_interval=config.telemetry.min_interval,
+        heartbeat=config.telemetry.heartbeat,
+        double_swipe=config.cards.double_swipe,
+        publish_card_ref=config.cards.publish_card_ref,
+    )
+
+
+def _stored(state: Mapping[str, str], name: str) -> Mapping[str, Any] | None:
+    """Return the last picture of a cabinet, None if there never was one."""
+    text = state.get(CABINET + name)
+    return None if text is None else json.loads(text)
+
+
+def _card_key(config: Config) -> CardKey | None:
+    """Load the key if a card reader needs one; raises AgentError with the cure."""
+    readers = [device.name for device in config.device if load_driver(device.driver).sensitive]
+    if config.cards.key_file is None:
+        if readers:
+            raise AgentError(f"device {readers[0]!r} reads cards and needs [cards] key_file")
+        return None
+    return CardKey.load(config.cards.key_file, config.cards.key_id)
