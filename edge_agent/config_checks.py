@@ -153,8 +153,10 @@ def _lines_free(draft: Draft) -> Found:
         # Expanders have line numbers of their own; the chips of the Pi's header share one (BCM) numbering.
         chip = link.chip if isinstance(link, GpiodLink) and not link.chip.startswith("pinctrl-") else ""
         for line in _lines(driver, device):
-            if (other := seen.setdefault((chip, line), device.name)) != device.name:
-                yield ("device", index), f"GPIO {line} is used by device {other!r} too – one line serves one input"
+            if (chip, line) in seen:
+                text = f"GPIO {line} is used by device {seen[chip, line]!r} already – one line serves one input"
+                yield ("device", index), text
+            seen.setdefault((chip, line), device.name)
 
 
 def _lines(driver: DriverClass, device: Device) -> list[int]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from edge_agent.config_types import Id, Table
+from edge_agent.config_types import DeviceFile, Id, Table
 from edge_agent.units import Duration
 
 
@@ -15,7 +15,7 @@ class SerialLink(Table):
     """Name by which devices refer to this link."""
     kind: Literal["serial"]
     """`serial`."""
-    port: Annotated[str, Field(pattern=r"^/dev/.+")]
+    port: DeviceFile
     """Device file; one below `/dev/serial/by-id/` or `/dev/serial/by-path/` stays the same after a reboot."""
     baud: Annotated[int, Field(ge=300, le=1_000_000)] = 9600
     """Bits a second."""

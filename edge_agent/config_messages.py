@@ -60,7 +60,7 @@ def problem(error: ErrorDetails, tree: Tree, drivers: Mapping[str, DriverClass])
     elif kind == "extra_forbidden":
         text = _unknown(path, tree, drivers)
     else:
-        text = _wrong_value(error, path, tree)
+        text = _wrong_value(error, path, tree, drivers)
     return problem_at(path, text, tree)
 
 
@@ -158,9 +158,15 @@ def _unknown(path: Path, tree: Tree, drivers: Mapping[str, DriverClass]) -> str:
     return f"unknown key {key!r}{suggest(key, known | ({'repeat'} if path[0] == 'device' else set()))}"
 
 
-def _wrong_value(error: ErrorDetails, path: Path, tree: Tree) -> str:
+def _wrong_value(error: ErrorDetails, path: Path, tree: Tree, drivers: Mapping[str, DriverClass]) -> str:
     value = at(tree, path)
-    text = _judgement(error, value, path)
+    if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        keys = ", ".join(f"{key} = …" for key in fields_at(path, tree, drivers))
+        text = (
+            f"is not a table – write {{ {keys} }}" if len(path) > 1 else f"[{path[0]}] is not one table – write it once"
+        )
+    else:
+        text = _judgement(error, value, path)
     key = _key(path)
     if isinstance(value, Tree | list):
         if not key:
@@ -179,11 +185,6 @@ def _judgement(error: ErrorDetails, value: Any, path: Path) -> str:
         return f"{text} {_like(value, context[name])}"
     if kind in {"literal_error", "enum"}:
         return f"is not one of these – {context['expected'].replace(chr(39), chr(34))}"
-    if kind in {"model_type", "model_attributes_type", "dict_type"}:
-        name = str(path[0])
-        return (
-            f"[{name}] is not one table – write [{name}] once" if len(path) == 1 else "is not a table – write it in { }"
-        )
     if kind in {"tuple_type", "list_type"} and isinstance(value, Tree) and path[0] in _LISTS:
         return f"[{path[0]}] is one of several – write [[{path[0]}]] with double brackets"
     if kind in {"string_too_short", "too_short"}:

@@ -141,6 +141,10 @@ def _syntax(file: str, text: str, message: str) -> Problem:
         return Problem(file, second, f"{path[-1]!r} is set twice, first in line {first} – keep one of them")
     lines = text.splitlines()
     written = lines[line - 1] if 0 < line <= len(lines) else ""
+    if "overwrite" in message and written.lstrip().startswith("["):
+        return Problem(
+            file, line, f"{written.strip()} is a table and a list – write [[…]] with two brackets every time"
+        )
     what = _AT_LINE.sub("", message).replace("(at end of document)", "").strip()
     what = what[:1].lower() + what[1:]
     if wide := next((sign for sign in written if sign in _FULL_WIDTH), ""):

@@ -44,6 +44,12 @@ def _absolute(text: object) -> object:
     return text
 
 
+def _device_file(text: str) -> str:
+    if not text.startswith("/dev/"):
+        raise ValueError('is not a device file – write it like "/dev/serial/by-path/…" (ls /dev/serial/by-path)')
+    return text
+
+
 def _zone(name: str) -> str:
     try:
         zoneinfo.ZoneInfo(name)
@@ -92,6 +98,8 @@ File = Annotated[
     WithJsonSchema({"type": "string", "format": "full path"}),
 ]
 """A full path."""
+DeviceFile = Annotated[str, AfterValidator(_device_file)]
+"""A file below /dev."""
 Zone = Annotated[str, AfterValidator(_zone)]
 """Name of an IANA time zone."""
 TimeOfDay = Annotated[

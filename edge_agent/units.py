@@ -36,7 +36,7 @@ def format_duration(seconds: float) -> str:
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
         if milliseconds and milliseconds % size == 0:
             return f"{milliseconds // size:.0f}{unit}"
-    return f"{milliseconds:g}ms" if milliseconds else "0s"
+    return f"{milliseconds:.3f}".rstrip("0").rstrip(".") + "ms" if milliseconds else "0s"
 
 
 def format_size(size: int) -> str:
