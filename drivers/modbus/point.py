@@ -9,25 +9,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from drivers.modbus.codec import Function
-from edge_agent.driver import Quality, Reading, Value
+from edge_agent.driver import Duration, Quality, Reading, Value
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _FLOAT_DIGITS = 7
 """Significant decimal digits of a 32-bit float; more would be an artefact of the conversion."""
-
-
-def parse_seconds(text: object) -> object:
-    """Turn "500ms", "10s", "24h" into seconds; anything else is left to pydantic's own complaint."""
-    if not isinstance(text, str):
-        return text
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
-    if match is None:
-        raise ValueError(f'{text!r} is not a duration like "500ms", "10s" or "24h"')
-    return float(match[1]) * _UNITS[match[2]]
-
-
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0)]
-"""A duration in seconds, written "500ms", "10s", "5m", "24h"."""
 
 
 class Table(BaseModel):
@@ -93,7 +78,8 @@ class Sim(Table):
     """Swings between `low` and `high` once a `period`, from the middle upwards."""
     low: float = 0.0
     high: float = 0.0
-    period: Seconds = 86400.0
+    period: Annotated[Duration, Field(gt=0)] = 86400.0
+    """Such as "24h"."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
