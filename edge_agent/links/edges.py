@@ -6,6 +6,7 @@ A `LineSource` is the seam between the link and the kernel, because no stock Deb
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -116,14 +117,20 @@ class SimulatedLines:
             return [Edge(n, high=self._levels.get(n, high), at=now, initial=True) for n, high in resting.items()]
 
     def read(self, within: float) -> list[Edge]:
-        """See `LineSource.read`; waits in real time."""
+        """See `LineSource.read`; edges stamped later than now come when their time has come. Waits in real time."""
+        deadline = time.monotonic() + within
         with self._changed:
+            while within > 0 and not self._woken and (rest := min(self._until_due(), deadline - time.monotonic())) > 0:
+                self._changed.wait(rest)
             if within > 0:
-                self._changed.wait_for(lambda: self._queue or self._woken, within)
                 self._woken = False
-            edges = list(self._queue)
-            self._queue.clear()
-            return edges
+            now = self._clock.monotonic()
+            due = [edge for edge in self._queue if edge.at <= now]
+            self._queue = deque(edge for edge in self._queue if edge.at > now)
+            return due
+
+    def _until_due(self) -> float:
+        return min((edge.at for edge in self._queue), default=float("inf")) - self._clock.monotonic()
 
     def wake(self) -> None:
         """See `LineSource.wake`."""
@@ -158,8 +165,8 @@ class SimulatedLines:
     def play(self, simulator: Simulator) -> None:
         """Push what a simulator did since it was last played.
 
-        A simulator has no clock: its times count from its own zero. They are moved so that its last chunk ends now,
-        but never so that they overlap what it played before.
+        A simulator has no clock: its times count from its own zero. They are moved so that its last chunk ends now, or
+        later if it would otherwise overlap what was played before.
         """
         chunks = list(simulator.play())
         if chunks:

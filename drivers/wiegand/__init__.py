@@ -1,0 +1,9 @@
+"""Wiegand card readers on two GPIO lines."""
+
+from drivers.wiegand.driver import Wiegand
+from drivers.wiegand.options import WiegandOptions as Options
+from drivers.wiegand.simulator import WiegandSimulator as Simulator
+
+DRIVER = Wiegand
+
+__all__ = ["DRIVER", "Options", "Simulator"]
