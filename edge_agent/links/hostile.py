@@ -7,7 +7,6 @@ fake clock, as on `simulated.SimulatedPort`; what is random comes from a seed.
 
 import random
 import threading
-from collections import deque
 from collections.abc import Iterable
 
 from edge_agent.clock import FakeClock
@@ -117,31 +116,61 @@ class Twice(Wire):
         return self.port.read(within) * 2
 
 
-class Late(Wire):
-    """Answers come late: each by the next of `delays` (seconds), then at once."""
+class _Delay(Wire):
+    """Takes answers off the far end as soon as they are there and hands them on when they are due."""
 
-    def __init__(self, port: Port, clock: FakeClock, delays: Iterable[float]) -> None:
+    def __init__(self, port: Port, clock: FakeClock) -> None:
         super().__init__(port)
         self._clock = clock
-        self._delays = iter(delays)
-        self._coming: deque[tuple[float, bytes]] = deque()
+        self._coming: list[tuple[float, int, bytes]] = []
+        """Due time (s), questions still to wait for, answer."""
 
-    def write(self, data: bytes) -> None:
-        """Send; the answer is taken off the far end and kept back."""
-        self.port.write(data)
-        delay = next(self._delays, 0.0)
+    def _keep(self, delay: float, questions: int = 0) -> None:
         if answer := self.port.read(0.0):
-            self._coming.append((self._clock.monotonic() + delay, answer))
+            self._coming.append((self._clock.monotonic() + delay, questions, answer))
 
     def read(self, within: float) -> bytes:
         """Return what is due by now, else what becomes due within `within`."""
-        until = self._clock.monotonic() + within
-        if not self._coming or self._coming[0][0] > until:
+        first = min(self._coming, key=lambda entry: entry[0], default=None)
+        if first is None or first[0] > self._clock.monotonic() + within:
             self._clock.advance(within)
             return b""
-        due, answer = self._coming.popleft()
-        self._clock.advance(max(0.0, due - self._clock.monotonic()))
-        return answer
+        self._coming.remove(first)
+        self._clock.advance(max(0.0, first[0] - self._clock.monotonic()))
+        return first[2]
+
+
+class Late(_Delay):
+    """Answers come late: each by the next of `delays` (seconds), then at once."""
+
+    def __init__(self, port: Port, clock: FakeClock, delays: Iterable[float]) -> None:
+        super().__init__(port, clock)
+        self._delays = iter(delays)
+
+    def write(self, data: bytes) -> None:
+        """Send; the answer is kept back."""
+        self.port.write(data)
+        self._keep(next(self._delays, 0.0))
+
+
+class Held(_Delay):
+    """Answers come late at the worst moment: right after as many further questions as the next of `holds` says.
+
+    None is held longer than `limit` seconds; when `holds` is used up, answers come at once.
+    """
+
+    def __init__(self, port: Port, clock: FakeClock, holds: Iterable[int], *, limit: float = 1.9) -> None:
+        super().__init__(port, clock)
+        self._holds = iter(holds)
+        self._limit = limit
+
+    def write(self, data: bytes) -> None:
+        """Send; let go what has been held for enough questions."""
+        self.port.write(data)
+        now = self._clock.monotonic()
+        self._coming = [(now if held == 1 else due, max(0, held - 1), answer) for due, held, answer in self._coming]
+        hold = next(self._holds, 0)
+        self._keep(self._limit if hold else 0.0, hold)
 
 
 class Silence(Wire):
