@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from edge_agent import __version__
 from edge_agent.cabinet import Cabinet, CabinetLayout, SlotLayout
@@ -27,8 +27,6 @@ from edge_agent.journal_open import Opened, open_journal
 from edge_agent.journal_reader import Reader
 from edge_agent.ledger import Calendar
 from edge_agent.links.make import make_link
-from edge_agent.machine import Probe
-from edge_agent.page.app import PageServer, Source, create_app
 from edge_agent.picture import Picture
 from edge_agent.recorder import CABINET, Recorder
 from edge_agent.recorder import Settings as RecorderSettings
@@ -41,6 +39,9 @@ from edge_agent.uplink.topics import CONTRACT, Topics
 from edge_agent.uplink.uplink import Settings as UplinkSettings
 from edge_agent.uplink.uplink import Uplink
 from edge_agent.worker import OwnedLink, Slot, Statistics, Worker
+
+if TYPE_CHECKING:
+    from edge_agent.page.app import PageServer
 
 log = logging.getLogger(__name__)
 
@@ -232,6 +233,10 @@ class Station:
         return PahoConnection(broker, will)
 
     def _start_page(self) -> None:
+        # Imported only where a page is wanted: it costs 8 MB that a station without one need not pay.
+        from edge_agent.machine import Probe  # noqa: PLC0415
+        from edge_agent.page.app import PageServer, Source, create_app  # noqa: PLC0415
+
         source = Source(
             picture=self.picture,
             clock=self.clock,

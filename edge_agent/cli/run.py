@@ -3,13 +3,12 @@
 import argparse
 import logging
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 
 from edge_agent import logs
 from edge_agent.cli.check import DEFAULT_FILE
+from edge_agent.cli.signals import stop_on_signals
 from edge_agent.config_file import load
 from edge_agent.station import Station
 
@@ -29,9 +28,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = load(args.file, ready=True)
     for warning in loaded.warnings:
         log.warning("%s", warning)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = stop_on_signals()
     with Station(loaded.config) as station:
         station.run(stop)
     return 0

@@ -77,31 +77,39 @@ class PtyWire:
             self._hangs.clear()
 
     def _serve(self) -> None:
-        poll = select.poll()
-        poll.register(self._waker, select.POLLIN)
         while not self._stopping.is_set():
+            watched = None
             with self._gate:
-                if self._master is not None and not self._hangs.is_set():
-                    self._turn(self._master)
-            self._waker.clear()
-            # A pty without anyone at its near end is always readable (EIO): look on a clock, not on the descriptor.
+                if self._master is not None and not self._hangs.is_set() and self._turn(self._master):
+                    watched = os.dup(self._master)
+            poll = select.poll()
+            poll.register(self._waker, select.POLLIN)
+            if watched is not None:
+                poll.register(watched, select.POLLIN)
             poll.poll(_PLAY_EVERY * 1000)
+            if watched is not None:
+                os.close(watched)
+            self._waker.clear()
 
-    def _turn(self, master: int) -> None:
+    def _turn(self, master: int) -> bool:
+        """Say what is to be said and answer what was asked; False while nobody holds the near end."""
         for simulator in self.simulators:
             for chunk in simulator.play():
                 self._write(master, chunk.data)
         poll = select.poll()
         poll.register(master, select.POLLIN)
         request = b""
-        while poll.poll(_SPLIT * 1000):
-            part = self._read(master)
-            if not part:
-                break
+        wait = 0.0
+        while found := poll.poll(wait):
+            # A pty without anyone at its near end hangs up and stays readable: only the clock may wait for it.
+            if found[0][1] & select.POLLHUP or not (part := self._read(master)):
+                return False
             request += part
+            wait = _SPLIT * 1000
         if request:
             for simulator in self.simulators:
                 self._write(master, simulator.answer(request))
+        return True
 
     @staticmethod
     def _read(master: int) -> bytes:

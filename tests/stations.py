@@ -1,0 +1,145 @@
+"""Small whole stations for the journeys: simulated far ends, real near ends, a broker with a sink."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_agent.demo.broker import Broker, Message
+from edge_agent.demo.broker_thread import BrokerThread
+from edge_agent.demo.sink import Sink
+from edge_agent.demo.station import SimulatedStation, TrustedClock
+from edge_agent.station import Station
+
+HEAD = """
+[station]
+id = "test-001"
+name = { zh = "测试驿站", en = "Test station" }
+region = "north"
+district = "d1"
+
+[cards]
+key_file = "DIRECTORY/card-key"
+double_swipe = "1s"
+
+[uplink]
+broker = "mqtt://BROKER"
+reconnect = { first = "50ms", ceiling = "200ms" }
+pace = 0
+
+[journal]
+dir = "DIRECTORY/journal"
+group_commit = "1s"
+
+[telemetry]
+min_interval = "100ms"
+heartbeat = "5s"
+
+[page]
+enabled = false
+listen = "PAGE"
+"""
+
+READER = """
+[[link]]
+name = "reader"
+kind = "serial"
+port = "/dev/serial/by-id/reader"
+
+[[device]]
+name = "door-reader"
+link = "reader"
+driver = "card_uart"
+"""
+
+ROOM = """
+[[link]]
+name = "rs485"
+kind = "serial"
+port = "/dev/serial/by-id/rs485"
+max_reply_delay = "300ms"
+
+[[device]]
+name = "room"
+link = "rs485"
+driver = "modbus"
+profile = "xy-md02"
+address = 1
+timeout = "100ms"
+every = "100ms"
+"""
+
+AIRCON = """
+[[device]]
+name = "aircon"
+link = "rs485"
+driver = "modbus"
+profile = "rs-ktc-n01"
+address = 3
+timeout = "100ms"
+every = "100ms"
+"""
+
+
+def wait_for(condition: Callable[[], Any], what: str, *, within: float = 10.0) -> Any:
+    """Return the first true value of `condition`; fails with `what` after `within` seconds."""
+    deadline = time.monotonic() + within
+    look = threading.Event()
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        look.wait(0.005)
+
+
+@dataclass(slots=True)
+class Centre:
+    """A broker that remembers: the sink has every record, `arrivals` its monotonic time by id."""
+
+    sink: Sink = field(default_factory=Sink)
+    arrivals: dict[str, float] = field(default_factory=dict)
+    thread: BrokerThread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = BrokerThread(Broker("127.0.0.1", 0, on_publish=self._take))
+
+    def _take(self, message: Message) -> None:
+        now = time.monotonic()
+        before = len(self.sink.records)
+        self.sink.take(message.topic, message.payload)
+        if len(self.sink.records) > before:
+            self.arrivals[next(reversed(self.sink.records))] = now
+
+    def last(self, leaf: str) -> Any:
+        """Return the newest payload of `<base>/leaf`."""
+        return self.sink.last.get(f"stations/v1/north/d1/test-001/{leaf}", {})
+
+
+@contextlib.contextmanager
+def centre() -> Iterator[Centre]:
+    """Run a broker with a sink."""
+    it = Centre()
+    with it.thread:
+        yield it
+
+
+@contextlib.contextmanager
+def far_ends(directory: Path, text: str, port: int) -> Iterator[SimulatedStation]:
+    """Run the simulators of a station file."""
+    simulated = SimulatedStation(directory, broker=f"127.0.0.1:{port}", page="127.0.0.1:8080", text=text)
+    simulated.start()
+    try:
+        yield simulated
+    finally:
+        simulated.stop()
+
+
+@contextlib.contextmanager
+def running(simulated: SimulatedStation) -> Iterator[Station]:
+    """Run the agent in this process."""
+    with Station(simulated.config, clock=TrustedClock(), make=simulated.make) as station:
+        yield station
