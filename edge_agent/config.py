@@ -129,11 +129,12 @@ class Uplink(Table):
     password_file: File | None = None
     """File with the password. Default: the systemd credential `mqtt-password`, if the service was given one."""
     ca_file: File | None = None
-    """Certificates (PEM) of the authority that signed the broker's. Default: those of the system."""
+    """Certificates (PEM) of the authority that signed the broker's. Default: the systemd credential
+    `tls_ca.pem`, else the authorities of the system."""
     cert_file: File | None = None
-    """Certificate (PEM) by which this station proves who it is."""
+    """Certificate (PEM) by which this station proves who it is. Default: the systemd credential `tls_cert.pem`."""
     key_file: File | None = None
-    """Private key (PEM) of `cert_file`."""
+    """Private key (PEM) of `cert_file`. Default: the systemd credential `tls_key.pem`."""
     keepalive: Annotated[Duration, Field(ge=5, le=3600)] = 60.0
     """Longest silence on the connection before it is tested."""
     reconnect: Reconnect = Reconnect()

@@ -142,7 +142,9 @@ def _addresses_free(draft: Draft) -> Found:
             yield ("device", index, "link"), text
         elif (link.name, device.driver, address) in seen:
             other = seen[link.name, device.driver, address]
-            text = f"same address {address!r} on link {link.name!r} as device {other!r} – give each its own"
+            text = f"same address {address} on link {link.name!r} as device {other!r} – give each its own"
+            if address is None:
+                text = f"without an address it cannot share link {link.name!r} with device {other!r} – use another port"
             yield ("device", index, "address"), text
         seen.setdefault((link.name, device.driver, address), device.name)
 

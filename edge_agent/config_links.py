@@ -29,7 +29,7 @@ class SerialLink(Table):
     max_reply_delay: Annotated[Duration, Field(ge=0.01, le=60)] = 2.0
     """After a timeout a late answer may still come for this long, so nothing similar is asked until then."""
     guard: Annotated[Duration, Field(ge=0, le=1)] | None = None
-    """Pause between two frames. Default: as long as 3.5 characters take, at least 4ms."""
+    """Pause between two frames. Default: as long as 3.5 characters take, at least 1.75ms."""
 
 
 class GpioLink(Table):

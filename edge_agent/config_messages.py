@@ -168,9 +168,9 @@ def _wrong_value(error: ErrorDetails, path: Path, tree: Tree, drivers: Mapping[s
     else:
         text = _judgement(error, value, path)
     key = _key(path)
+    if not key:
+        return text
     if isinstance(value, Tree | list):
-        if not key:
-            return text
         return f"{key} {text}" if text.startswith(_VERBS) else f"{key}: {text}"
     shown = key if any(word in key for word in _HIDDEN) else f"{key} = {toml(value)}"
     return f"{shown} {text}" if text.startswith(_VERBS) else f"{shown}: {text}"

@@ -19,7 +19,7 @@ _STATEMENT = re.compile(
 )
 _TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"""(?:"{0,2})|\'\'\'.*?\'\'\'(?:\'{0,2})'
-    r'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}\n]',
+    r'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{},\n]',
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
@@ -29,7 +29,8 @@ _SHORT = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r"}
 def scan(text: str) -> Iterator[tuple[Path, int]]:
     """Yield (path, 1-based line) for every header and key in the order of the text; a key given twice comes twice.
 
-    Keys inside inline tables and arrays have no entry of their own: `line_of` falls back to the key around them.
+    Tables inside an array have their own line; the keys inside them, and all other values inside a value, have no
+    entry: `line_of` falls back to what is around them.
     """
     text = text.replace("\r\n", "\n")
     counts: dict[Path, int] = {}
@@ -47,7 +48,9 @@ def scan(text: str) -> Iterator[tuple[Path, int]]:
                 table = _enter(_resolve(_names(statement["tkey"]), counts), counts)
                 yield table, line
             else:
-                yield (*table, *_names(statement["key"])), line
+                path = (*table, *_names(statement["key"]))
+                yield path, line
+                yield from _elements(text, statement.end(), path, line)
         start = statement.end() if statement is not None and statement["key"] else at
         at = _end_of_statement(text, start)
         line += text.count("\n", start, at)
@@ -104,14 +107,32 @@ def _enter(path: Path, counts: dict[Path, int]) -> Path:
     return (*path, counts[path] - 1) if path in counts else path
 
 
+def _elements(text: str, start: int, path: Path, line: int) -> Iterator[tuple[Path, int]]:
+    """Yield (path, line) of each table directly inside the array that begins at `start`; nothing for other values."""
+    index = 0
+    for token, depth in _tokens(text, start):
+        if token[0] == "{" and depth == 1:
+            yield (*path, index), line + text.count("\n", start, token.start())
+        elif token[0] == "{" and depth == 0:
+            return
+        elif token[0] == "," and depth == 1:
+            index += 1
+
+
 def _end_of_statement(text: str, at: int) -> int:
     """Return the index behind the newline that ends the statement at `at`."""
+    end = at
+    for token, _ in _tokens(text, at):
+        end = token.end()
+    return end if text[at:end].endswith("\n") else len(text)
+
+
+def _tokens(text: str, at: int) -> Iterator[tuple[re.Match[str], int]]:
+    """Yield each token of the statement at `at` with the depth of brackets before it; its last is the newline."""
     depth = 0
     for token in _TOKEN.finditer(text, at):
-        if token[0] in "[{":
-            depth += 1
-        elif token[0] in "]}":
-            depth -= 1
-        elif token[0] == "\n" and depth <= 0:
-            return token.end()
-    return len(text)
+        depth -= token[0] in {"]", "}"}
+        yield token, depth
+        if token[0] == "\n" and depth <= 0:
+            return
+        depth += token[0] in {"[", "{"}

@@ -45,8 +45,9 @@ other list is replaced. An included file cannot include another one.
 [[device]]
 name = "battery-{n:02}"
 repeat = 12
-link = "cabinet"
+link = "cabinet-bus"
 driver = "bms"
+framing = "up"
 address = "{n}"
 may_be_absent = true
 ```

@@ -22,7 +22,9 @@ also = "fake" \'\'\'
 [table]
 dotted.key = [
   1,  # ]
-  { inner = "]" },
+  { inner = ["]", "{"] }, { inner = 1 },
+
+  { inner = "x" },
 ]
 after = "a \\" ] # b"
 [table.sub]
@@ -46,14 +48,17 @@ EXPECTED: dict[Path, int] = {
     ("literal",): 6,
     ("table",): 9,
     ("table", "dotted", "key"): 10,
-    ("table", "after"): 14,
-    ("table", "sub", "x"): 16,
-    ("list", 0): 18,
-    ("list", 0, "a"): 19,
-    ("list", 0, "sub", "b"): 21,
-    ("list", 0, "more", 0, "c"): 23,
-    ("list", 0, "more", 1, "c"): 25,
-    ("list", 1, "a"): 27,
+    ("table", "dotted", "key", 1): 12,
+    ("table", "dotted", "key", 2): 12,
+    ("table", "dotted", "key", 3): 14,
+    ("table", "after"): 16,
+    ("table", "sub", "x"): 18,
+    ("list", 0): 20,
+    ("list", 0, "a"): 21,
+    ("list", 0, "sub", "b"): 23,
+    ("list", 0, "more", 0, "c"): 25,
+    ("list", 0, "more", 1, "c"): 27,
+    ("list", 1, "a"): 29,
 }
 
 
@@ -68,8 +73,9 @@ def test_every_key_has_its_line() -> None:
 def test_a_key_inside_an_inline_table_has_the_line_around_it() -> None:
     """What has no line of its own takes that of the key it belongs to; what is nowhere has none."""
     found = positions(TEXT)
-    assert line_of(("table", "dotted", "key", 1, "inner"), found) == 10
-    assert line_of(("list", 1, "missing"), found) == 26
+    assert line_of(("table", "dotted", "key", 0), found) == 10
+    assert line_of(("table", "dotted", "key", 3, "inner"), found) == 14
+    assert line_of(("list", 1, "missing"), found) == 28
     assert line_of(("nowhere", "at all"), found) == 0
 
 
