@@ -70,8 +70,9 @@ class Slot:
     _opened: bool = False
     """The door was seen open since the battery last answered."""
     _switch: bool | None = None
-    _pending: bool = False
     _silences: int = 0
+    _unwitnessed: bool = False
+    _unsure: bool = False
     _misses: int = 0
     _sure: int = 0
     _seems_empty: bool = False
@@ -148,18 +149,19 @@ class Slot:
     def on_silence(self, now: float) -> list[Change]:
         """The battery was asked and did not answer."""
         self._silences += 1
-        self._pending = True
+        self._unwitnessed = self._unsure = True
         if self.alone:
             return self.on_witness(battery=True, now=now)
         return self._evaluate(now)
 
     def on_witness(self, *, battery: bool, now: float) -> list[Change]:
         """Something else on the battery's wire answered: the last silence was the battery's own."""
-        if not self._pending:
-            return []
-        self._pending = False
-        self._misses += 1
-        self._sure += battery
+        if self._unwitnessed:
+            self._misses += 1
+            self._unwitnessed = False
+        if self._unsure and battery:
+            self._sure += 1
+            self._unsure = False
         return self._evaluate(now)
 
     @property
@@ -190,7 +192,7 @@ class Slot:
 
     def _forget_silences(self) -> None:
         self._silences = self._misses = self._sure = 0
-        self._pending = False
+        self._unwitnessed = self._unsure = False
 
     def _evaluate(self, now: float) -> list[Change]:
         """Decide what the silences so far mean."""
@@ -225,7 +227,8 @@ class Slot:
         """Without proof of an open door: nobody watches the door, or nobody did while the agent was away."""
         if self.layout.lock is None:
             return True
-        return not self._door_closed(now) or not (self.settled or self.unreadable)
+        # One that fell silent behind a closed door stays until that door is seen open, whatever else fails meanwhile.
+        return not self.unreadable and not (self.settled and self._door_closed(now))
 
     def _decide(self, now: float, *, inside: bool) -> list[Change]:
         """Write the picture; a slot never known before takes it as its baseline."""
