@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _JOIN_S = 10.0
+_BEGIN_S = 5.0
 STATION = "station"
 """Device id of what concerns the station as a whole."""
 
@@ -113,6 +114,10 @@ class Station:
         except BaseException:
             self.stop()
             raise
+        # Ready means: a card swiped from now on is counted.
+        deadline = self.clock.monotonic() + _BEGIN_S
+        for worker in self._workers.values():
+            worker.began.wait(max(0.0, deadline - self.clock.monotonic()))
         self.supervisor.ready()
         log.info("station is running id=%s version=%s", self.config.station.id, __version__)
 

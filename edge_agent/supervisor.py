@@ -10,6 +10,7 @@ stops and systemd ends the process after `WatchdogSec`.
 
 import logging
 import math
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -182,3 +183,16 @@ class Supervisor:
             call()
         except Exception:
             log.exception("a callback of the supervisor failed")
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that is set by SIGTERM or SIGINT."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: object) -> None:
+        # Not `stop.set()` right here: the handler interrupts the main thread, which may hold the event's own lock.
+        threading.Thread(target=stop.set, name="stop", daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    return stop

@@ -107,6 +107,8 @@ class Worker:
         self._reopen_pause = _REOPEN_FIRST
         self._lost_since: float | None = None
         self._urgent: set[str] = set()
+        self.began = threading.Event()
+        """Set once the link is open, or has failed to open for the first time: from here on the Worker listens."""
         self._stop = threading.Event()
 
     # ---- from any thread
@@ -134,6 +136,7 @@ class Worker:
             while not self._stop.is_set():
                 promise(self._clock.monotonic() + _LONGEST_STEP)
                 rest = min(self.step(), _IDLE)
+                self.began.set()
                 promise(self._clock.monotonic() + rest + _LONGEST_STEP)
                 if self._link.is_open:
                     self._rest(rest)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import logs
-from edge_agent.cli.signals import stop_on_signals
 from edge_agent.demo.broker import Broker, Message
 from edge_agent.demo.broker_thread import BrokerThread
 from edge_agent.demo.people import People
@@ -21,6 +20,7 @@ from edge_agent.demo.sink import Sink
 from edge_agent.demo.station import SimulatedStation, TrustedClock
 from edge_agent.errors import AgentError
 from edge_agent.station import Station, topics_of
+from edge_agent.supervisor import stop_on_signals
 
 _DRAIN_S = 15.0
 _LOOK_S = 0.1

@@ -37,10 +37,13 @@ class TrustedClock(SystemClock):
 
 
 class SimulatedStation:
-    """Builds the configuration and everything at the far end of its wires below `directory`."""
+    """Builds the configuration and everything at the far end of its wires below `directory` (the ports below `ports`)."""
 
-    def __init__(self, directory: Path, *, broker: str, page: str, text: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, broker: str, page: str, text: str | None = None, ports: Path | None = None
+    ) -> None:
         self.directory = directory
+        self._ports = ports or directory
         directory.mkdir(parents=True, exist_ok=True)
         key = directory / "card-key"
         if not key.exists():
@@ -78,7 +81,7 @@ class SimulatedStation:
                 self._lines[link.name] = SimulatedLines(SystemClock())
                 continue
             here = [self.simulators[device.name] for device in self.config.device if device.link == link.name]
-            self.wires[link.name] = PtyWire(self.directory / f"tty-{link.name}", here)
+            self.wires[link.name] = PtyWire(self._ports / link.name, here)
 
     def make(self, link: LinkConfig, clock: Clock) -> OwnedLink:
         """Build the near end of a link as a station does, with the simulated far end in place of the wire."""

@@ -26,6 +26,8 @@ class PtyWire:
     def __init__(self, path: Path, simulators: Sequence[Simulator]) -> None:
         self.path = path
         self.simulators = list(simulators)
+        self.written = 0
+        """Bytes said so far, unasked or as answers."""
         self._hangs = threading.Event()
         self._gate = threading.Lock()
         self._waker = Waker()
@@ -118,8 +120,7 @@ class PtyWire:
         except OSError:
             return b""
 
-    @staticmethod
-    def _write(master: int, data: bytes) -> None:
+    def _write(self, master: int, data: bytes) -> None:
         if data:
             with contextlib.suppress(OSError):
-                os.write(master, data)
+                self.written += os.write(master, data)
