@@ -1,14 +1,18 @@
 """Edges into the agent: gpiozero pins, the kernel's request (with a stand-in chip), and simulated lines."""
 
+import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gpiod
+import gpiozero
 import pytest
-from gpiozero.pins.mock import MockFactory
+from gpiozero.pins.mock import MockFactory, MockPin
 
 from edge_agent.clock import FakeClock, SystemClock
 from edge_agent.driver import Chunk, Edge, LineRequest, LinkError, ReplyShape
@@ -160,6 +164,58 @@ def test_two_devices_cannot_share_a_line_differently(pins: MockFactory) -> None:
         link.open((DOOR, LineRequest(5, pull="down")))
     link.open((DOOR, DOOR))
     assert levels(link.take()) == [(5, True)]
+    link.close()
+
+
+def test_opening_the_machines_own_pins_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading lgpio neither moves the process to another directory nor leaves its FIFO behind.
+
+    Without GPIO lines, or without a library for them, the error says so; on a Raspberry Pi the link simply opens.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
+    link = GpioLink("contacts", SystemClock())
+    said = ""
+    try:
+        link.open()
+    except LinkError as error:
+        said = str(error)
+    assert link.is_open or re.search("group gpio|apt install", said)
+    link.close()
+    assert Path.cwd() == tmp_path
+    assert list(tmp_path.iterdir()) == []
+    assert "LG_WD" not in os.environ
+
+
+def test_the_pin_factory_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With GPIOZERO_PIN_FACTORY=mock the link opens on pretended pins, on any machine."""
+    monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+    link = GpioLink("contacts", SystemClock())
+    link.open((DOOR,))
+    assert levels(link.take()) == [(5, True)]
+    link.close()
+
+
+def test_a_pin_that_can_no_longer_be_read_is_gone(pins: MockFactory) -> None:
+    """A pin that fails while it is watched is the link's error, not an exception of a library."""
+
+    class BrokenPin(MockPin):  # type: ignore[misc]
+        broken = False
+
+        def _get_state(self) -> bool:
+            if self.broken:
+                raise OSError(5, "Input/output error")
+            return bool(super()._get_state())
+
+    pin = pins.pin(5, pin_class=BrokenPin)
+    link = GpioLink("contacts", SystemClock(), pins)
+    link.open((DOOR,))
+    link.take()
+    pin.broken = True
+    with pytest.raises(LinkError, match="GPIO5 can no longer be read") as caught:
+        link.take()
+    assert caught.value.gone
     link.close()
 
 
@@ -334,6 +390,12 @@ def test_lines_that_cannot_be_had_say_why(lines: tuple[LineRequest, ...], used: 
     assert caught.value.gone
     assert not link.is_open
     chip.request.release()
+
+
+def test_a_chip_that_this_machine_has_not_is_named() -> None:
+    """Looking through the machine's own chips ends in words, also where there are none or they may not be opened."""
+    with pytest.raises(LinkError, match="no GPIO chip 'no-such-chip'"):
+        GpiodSource("no-such-chip").open((D0,))
 
 
 # ---- simulated lines

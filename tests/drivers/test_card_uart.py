@@ -132,6 +132,18 @@ def test_power_up_in_the_middle_of_a_frame(number: int, begin: int) -> None:
     assert len(visits(play(driver(), [Chunk(1.0, frame[begin:] + frame)]))) == 1
 
 
+def test_a_simulated_reader_makes_noise_and_takes_no_requests() -> None:
+    """Noise before a card costs one rejected frame, and the reader answers nothing."""
+    simulator = Simulator(Options(), SITE)
+    simulator.noise(b"\xff\x55")
+    simulator.swipe(9357203)
+    records = play(driver(), simulator.play())
+    assert len(visits(records)) == 1
+    assert rejections(records) == 1
+    assert simulator.answer(b"\x01") == b""
+    assert decode(b"\x02", "rdm6300") == Rejected("truncated")
+
+
 def test_half_a_frame_and_a_silence_do_not_join_the_next() -> None:
     """What a silence has cut off is counted and forgotten."""
     frame = encode(9357203, "rdm6300")
