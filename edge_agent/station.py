@@ -41,7 +41,7 @@ from edge_agent.uplink.uplink import Uplink
 from edge_agent.worker import OwnedLink, Slot, Statistics, Worker
 
 if TYPE_CHECKING:
-    from edge_agent.page.app import PageServer
+    from edge_agent.page.server import PageServer
 
 log = logging.getLogger(__name__)
 
@@ -240,7 +240,9 @@ class Station:
     def _start_page(self) -> None:
         # Imported only where a page is wanted: it costs 8 MB that a station without one need not pay.
         from edge_agent.machine import Probe  # noqa: PLC0415
-        from edge_agent.page.app import PageServer, Source, create_app  # noqa: PLC0415
+        from edge_agent.page.app import create_app  # noqa: PLC0415
+        from edge_agent.page.server import PageServer  # noqa: PLC0415
+        from edge_agent.page.source import Source  # noqa: PLC0415
 
         source = Source(
             picture=self.picture,
@@ -250,6 +252,7 @@ class Station:
             machine=Probe(self.config.journal.dir),
             version=__version__,
             started=self._started,
+            boot=self.journal.boot,
         )
         promise = self.supervisor.register("page", None, critical=False)
         self.page = PageServer(create_app(source), self.config.page.host, self.config.page.port, promise=promise.by)

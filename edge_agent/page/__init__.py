@@ -1,0 +1,1 @@
+"""The status page: what the station knows, on a phone, without the internet."""

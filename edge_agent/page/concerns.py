@@ -1,0 +1,92 @@
+"""What is wrong, worst first, and the one sentence that says so.
+
+The banner is computed from the alarms and from the little that cannot become an alarm because telling it is what fails
+(a journal that cannot be written, a centre that cannot be reached).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_agent.alarms import CATALOGUE
+from edge_agent.page.look import Look, Since
+from edge_agent.page.words import Bilingual, said
+from edge_agent.records import Severity
+
+_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.MAJOR: 2, Severity.CRITICAL: 3}
+_OFFLINE_S = 300.0
+"""A shorter absence is what reconnecting takes."""
+_DISK_LOW = 200_000_000
+"""Bytes."""
+
+Level = Literal["ok", "waiting", "info", "warning", "major", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One thing that is wrong; `why` is what a device or the network said, in its own language."""
+
+    device: str
+    code: str
+    label: Bilingual
+    severity: Severity
+    text: Bilingual
+    since: Since
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The banner: the worst concern and how many more there are, or none and how many devices are still awaited."""
+
+    level: Level
+    worst: Concern | None
+    more: int
+    waiting: int
+
+
+def concerns(look: Look) -> tuple[Concern, ...]:
+    """Return everything that is wrong, worst first, and of equal weight the newest first."""
+    found = [*_alarms(look), *_own(look)]
+    return tuple(sorted(found, key=lambda one: (-_RANK[one.severity], -(one.since.at or float("-inf")))))
+
+
+def judge(found: tuple[Concern, ...], waiting: int) -> Verdict:
+    """Say it in one word; `waiting` devices have not answered since the start."""
+    if found:
+        return Verdict(found[0].severity.value, found[0], len(found) - 1, waiting)
+    return Verdict("waiting" if waiting else "ok", None, 0, waiting)
+
+
+def _alarms(look: Look) -> list[Concern]:
+    return [
+        Concern(
+            alarm.device,
+            alarm.code,
+            look.label(alarm.device),
+            alarm.severity,
+            CATALOGUE[alarm.code],
+            look.since(alarm.since),
+            str(alarm.detail.get("why", "")),
+        )
+        for alarm in look.view.alarms.values()
+    ]
+
+
+def _own(look: Look) -> list[Concern]:
+    found = []
+    station = look.label("station")
+    trouble, uplink, machine = look.view.storage.trouble, look.view.uplink, look.machine
+
+    def add(code: str, severity: Severity, at: float | None = None, why: str = "") -> None:
+        text = said(f"concern.{code}")
+        found.append(Concern("station", code, station, severity, text, Since(at, None), why))
+
+    if trouble and ("station", "journal_unwritable") not in look.view.alarms:
+        add("journal", Severity.CRITICAL, why=trouble)
+    if not uplink.online and uplink.why and look.now - uplink.since_mono > _OFFLINE_S:
+        add("offline", Severity.WARNING, uplink.since_mono, uplink.why)
+    if machine.throttled and "under_voltage" in machine.throttled:
+        add("under_voltage", Severity.WARNING)
+    if machine.disk_free is not None and machine.disk_free < _DISK_LOW:
+        add("disk_low", Severity.WARNING)
+    return found
