@@ -26,6 +26,7 @@ _PROBE_CEILING = 300.0
 _REOPEN_FIRST = 0.5
 _REOPEN_CEILING = 5.0
 """A re-plugged adapter must be back within 5 s."""
+_STEADY_S = 2.0
 _IDLE = 1.0
 """Seconds after which an idle worker looks up, so that its promise of progress stays short."""
 _LONGEST_STEP = 30.0
@@ -106,6 +107,8 @@ class Worker:
         self._reopen_at = 0.0
         self._reopen_pause = _REOPEN_FIRST
         self._lost_since: float | None = None
+        self._opened_at = 0.0
+        self._steady = False
         self._urgent: set[str] = set()
         self.began = threading.Event()
         """Set once the link is open, or has failed to open for the first time: from here on the Worker listens."""
@@ -153,6 +156,7 @@ class Worker:
         try:
             self._listen()
             self._poll_due()
+            self._settle()
         except LinkError as error:
             self._lose(error)
             return self._reopen_at - self._clock.monotonic()
@@ -172,17 +176,28 @@ class Worker:
         except LinkError as error:
             self._lose(error)
             return False
-        if self._lost_since is not None:
-            log.warning("link is back link=%s after_s=%.0f", self.name, now - self._lost_since)
-            self._lost_since = None
-            self._sink.submit(self.name, [Alarm("link_lost", active=False)])
-        else:
-            # A crash while the link was lost leaves the alarm raised in the journal.
-            self._sink.submit(self.name, [Alarm("link_lost", active=False)])
-        self._reopen_pause = _REOPEN_FIRST
+        self._opened_at = now
+        self._steady = False
         for slot in self._polled:
             slot.due = now
         return True
+
+    def _settle(self) -> None:
+        """Call the link healthy once something answered or it has held for a while.
+
+        A port that opens and falls off at the first question must not raise and clear its alarm twice a second. Said
+        after the first opening too: a crash while the link was lost leaves the alarm raised in the journal.
+        """
+        now = self._clock.monotonic()
+        heard = any((slot.statistics.last_good or 0.0) >= self._opened_at for slot in self._polled)
+        if self._steady or not (heard or now - self._opened_at >= _STEADY_S):
+            return
+        self._steady = True
+        self._reopen_pause = _REOPEN_FIRST
+        if self._lost_since is not None:
+            log.warning("link is back link=%s after_s=%.0f", self.name, now - self._lost_since)
+            self._lost_since = None
+        self._sink.submit(self.name, [Alarm("link_lost", active=False)])
 
     def _lose(self, error: LinkError) -> None:
         """Close at once (a kept descriptor makes an adapter come back under another name) and say so once."""

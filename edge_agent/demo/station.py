@@ -37,7 +37,7 @@ class TrustedClock(SystemClock):
 
 
 class SimulatedStation:
-    """Builds the configuration and everything at the far end of its wires below `directory` (the ports below `ports`)."""
+    """The configuration and the far ends of its wires, below `directory` (the ports below `ports`)."""
 
     def __init__(
         self, directory: Path, *, broker: str, page: str, text: str | None = None, ports: Path | None = None

@@ -1,4 +1,4 @@
-"""The agent as a process: killed at random moments, the broker restarted at random; no visit lost, none counted twice."""
+"""The agent as a process: killed at random, the broker restarted at random; no visit lost, none counted twice."""
 
 import os
 import random
@@ -65,7 +65,7 @@ class Agent:
 
 
 def test_no_kill_loses_or_doubles_a_visit(tmp_path: Path, ports: Path) -> None:
-    """After many kills and broker stops the totals equal the journal, the sink and the swipes that had to be accepted."""
+    """After many kills and broker stops the totals equal the journal, the sink and the swipes that had to count."""
     rng = random.Random(20)
     with centre() as broker:
         text = (HEAD + READER).replace("/dev/serial/by-id", str(ports))
