@@ -75,6 +75,7 @@ class Link:
 
     online: bool = False
     since_mono: float = 0.0
+    """When it came online or went offline; attempts in between do not count."""
     why: str = ""
     broker: str = ""
     pending: Mapping[str, int] = field(default_factory=dict)

@@ -93,7 +93,7 @@ class Uplink:
         self._in_flight: dict[int, Outgoing] = {}
         self._greetings: list[Message] = []
         self._session = ""
-        self._since = clock.monotonic()
+        self._since = self._turned_at = clock.monotonic()
         self._progress_at = 0.0
         self._retry_at: float | None = None
         self._held_until = 0.0
@@ -194,7 +194,7 @@ class Uplink:
             if self._why or self._connections == 1:
                 log.warning("uplink is online broker=%s pending=%s", self._settings.broker_name, outbox.pending())
             self._why = ""
-            self._since = self._progress_at = now
+            self._since = self._turned_at = self._progress_at = now
             self._greet(outbox)
             self._report(outbox, force=True)
         elif isinstance(happening, Acknowledged):
@@ -282,6 +282,8 @@ class Uplink:
             pause = max(pause, min(_LONG_PAUSE_S, self._settings.pauses.ceiling))
         if why != self._why:
             log.error("uplink is offline, next attempt in %.0f s: %s", pause, why)
+        if self._opened:
+            self._turned_at = now
         self._drop()
         self._why = why
         self._since = now
@@ -319,7 +321,7 @@ class Uplink:
         self._report_at = now + _REPORT_EVERY_S
         link = Link(
             online=self._opened,
-            since_mono=self._since,
+            since_mono=self._turned_at,
             why=self._why,
             broker=self._settings.broker_name,
             pending=outbox.pending(),
