@@ -164,6 +164,26 @@ def test_taken_first_is_a_swap_too() -> None:
     assert len(world.took("swap")) == 1
 
 
+def test_each_half_is_used_once() -> None:
+    """Two batteries taken for one brought are one swap and a battery taken."""
+    world = running(s1="A", s2="B")
+    world.visit(3, "C")
+    world.visit(1, None)
+    world.visit(2, None)
+    assert len(world.took("battery_out")) == 2
+    assert len(world.took("swap")) == 1
+
+
+def test_open_door_after_a_restart_witnesses_nothing_before_it() -> None:
+    """A door seen open only after the restart does not make a witness of what may have happened before."""
+    world = running(s1="A", s2="B")
+    world.batteries |= {1: "X", 3: "C"}
+    world.start()
+    world.open_doors = {1, 3}
+    world.round(2)
+    assert [data["observed"] for data in world.took("battery_in") + world.took("battery_out")] == [False] * 3
+
+
 def test_window_ends_a_half_swap() -> None:
     """A battery taken long after another was brought is no swap."""
     world = running(s1="A", s2="B")
@@ -179,8 +199,8 @@ def test_battery_put_back_is_no_swap() -> None:
     world = running(s1="A", s2="B")
     world.visit(1, None)
     world.visit(1, "A")
-    assert world.took("swap") == []
     world.visit(3, "C")
+    assert world.took("swap") == []
     world.visit(1, None)
     assert [(swap["returned_sn"], swap["taken_sn"]) for swap in world.took("swap")] == [("C", "A")]
 
