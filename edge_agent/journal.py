@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction writes. Everything in it is absolute, so that writing it twice changes nothing."""
+    """What one transaction writes. Writing it twice changes nothing: all is absolute, or a set that is joined."""
 
     rows: list[Row] = field(default_factory=list)
     ledger: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Batch:
     state: dict[str, str | None] = field(default_factory=dict)
     """Key -> JSON text; None deletes."""
     delivered: dict[tuple[str, int], Ranges] = field(default_factory=dict)
-    """(stream, epoch number) -> everything acknowledged so far."""
+    """(stream, epoch number) -> seqs acknowledged, joined to those already known."""
 
     @property
     def urgent(self) -> bool:
@@ -114,9 +114,8 @@ class Journal:
                     else:
                         db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
                 for (stream, epoch), ranges in batch.delivered.items():
-                    db.execute("DELETE FROM delivered WHERE stream = ? AND epoch = ?", (stream, epoch))
-                    rows = [(stream, epoch, first, last) for first, last in ranges]
-                    db.executemany("INSERT INTO delivered VALUES (?, ?, ?, ?)", rows)
+                    for first, last in ranges:
+                        self._add_delivered(stream, epoch, first, last)
                 db.execute("COMMIT")
             except BaseException:
                 if db.in_transaction:
@@ -154,6 +153,21 @@ class Journal:
     def last_seq(self, stream: str) -> int:
         """Return the newest seq given out in the current epoch, 0 = none."""
         return self._next[stream] - 1
+
+    def _add_delivered(self, stream: str, epoch: int, first: int, last: int) -> None:
+        """Join an interval to those stored: its left neighbour and all that begin inside or right behind it."""
+        mine = "stream = ? AND epoch = ?"
+        left = self._db.execute(
+            f"SELECT first, last FROM delivered WHERE {mine} AND first <= ? ORDER BY first DESC LIMIT 1",  # noqa: S608
+            (stream, epoch, first),
+        ).fetchone()
+        if left is not None and left[1] >= first - 1:
+            first, last = left[0], max(last, left[1])
+        inside = (stream, epoch, first, last + 1)
+        furthest = f"SELECT max(last) FROM delivered WHERE {mine} AND first BETWEEN ? AND ?"  # noqa: S608
+        last = max(last, self._db.execute(furthest, inside).fetchone()[0] or 0)
+        self._db.execute(f"DELETE FROM delivered WHERE {mine} AND first BETWEEN ? AND ?", inside)  # noqa: S608
+        self._db.execute("INSERT INTO delivered VALUES (?, ?, ?, ?)", (stream, epoch, first, last))
 
     def _insert(self, rows: Iterable[Row]) -> None:
         by_stream: dict[str, list[tuple[object, ...]]] = {}

@@ -67,6 +67,17 @@ class Reader:
             result.setdefault((stream, epoch), Ranges()).add(first, last)
         return result
 
+    def remembered(self, prefix: str) -> dict[str, str]:
+        """Return what is kept under keys that begin with `prefix`: key -> JSON text."""
+        query = "SELECT key, value FROM state WHERE key >= ? AND key < ?"
+        return dict(self._db.execute(query, (prefix, prefix + "\U0010ffff")))
+
+    def last_of(self, stream: str, epoch: int) -> int:
+        """Return the newest seq of one epoch, 0 if it has no row."""
+        query = f"SELECT max(id) FROM {stream} WHERE id BETWEEN ? AND ?"  # noqa: S608  (a name of STREAMS)
+        found = self._db.execute(query, (pack(epoch, 0), pack(epoch + 1, 0) - 1)).fetchone()[0]
+        return 0 if found is None else unpack(found)[1]
+
     def count_after(self, stream: str, after: tuple[int, int]) -> int:
         """Count the rows of `stream` behind (epoch number, seq)."""
         query = f"SELECT count(*) FROM {stream} WHERE id > ?"  # noqa: S608  (a name of STREAMS)

@@ -55,6 +55,8 @@ class _Submission:
     records: tuple[Record, ...]
     unreachable: str | None = None
     """Why the device does not answer, None if it does."""
+    state: Mapping[str, str | None] = field(default_factory=dict)
+    """What to remember in the same transaction: key -> JSON text, None forgets."""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class Recorder:
         self._thinner = Thinner(min_interval=settings.min_interval, heartbeat=settings.heartbeat)
         self._wanted = threading.Condition()
         self._queue: deque[_Submission] = deque()
+        self._handed_over = self._taken = self._durable = 0
         self._delivered: dict[tuple[str, int], Ranges] = {}
         self._overflow: dict[str, tuple[int, Stamp, Stamp]] = {}
         self._stopping = False
@@ -106,14 +109,36 @@ class Recorder:
         """Hand over what `device` said at monotonic time `at` (seconds; default now)."""
         self._put(_Submission(device, self._stamp(at), tuple(records)))
 
+    def remember(self, key: str, text: str | None) -> None:
+        """Keep JSON `text` under `key` across restarts, from the next group commit on; None forgets it."""
+        self._put(_Submission("journal", self._stamp(None), (), state={key: text}))
+
+    def submit_durably(
+        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
+    ) -> bool:
+        """Submit, with what to `remember` in the same transaction, and wait until it is durable.
+
+        False if that takes longer than `within` seconds, or if the queue is full.
+        """
+        submission = _Submission(device, self._stamp(None), tuple(records), state=state)
+        with self._wanted:
+            if not self._put(submission):
+                return False
+            number = self._handed_over
+            self._hurry = True
+            return self._wanted.wait_for(lambda: self._durable >= number, within)
+
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Say that `device` does not answer: its last values turn bad, for the reason given."""
         self._put(_Submission(device, self._stamp(None), tuple(records), unreachable=why))
 
     def acknowledge(self, delivered: Mapping[tuple[str, int], Ranges]) -> None:
-        """Take what the centre has acknowledged, as (stream, epoch number) -> all of it so far."""
+        """Take what the centre has acknowledged since the last call, as (stream, epoch number) -> seqs."""
         with self._wanted:
-            self._delivered.update(delivered)
+            for key, ranges in delivered.items():
+                known = self._delivered.setdefault(key, Ranges())
+                for first, last in ranges:
+                    known.add(first, last)
 
     def commit_soon(self) -> None:
         """Do not wait for the group commit this time."""
@@ -127,16 +152,18 @@ class Recorder:
             self._stopping = True
             self._wanted.notify()
 
-    def _put(self, submission: _Submission) -> None:
+    def _put(self, submission: _Submission) -> bool:
         with self._wanted:
             if len(self._queue) < self._settings.queue:
+                self._handed_over += 1
                 self._queue.append(submission)
-                self._wanted.notify()
-                return
+                self._wanted.notify_all()
+                return True
             for record in submission.records:
                 stream = _stream_of(record)
                 count, first, _ = self._overflow.get(stream, (0, submission.stamp, submission.stamp))
                 self._overflow[stream] = (count + 1, first, submission.stamp)
+            return False
 
     def _stamp(self, at: float | None) -> Stamp:
         now = self._clock.monotonic()
@@ -171,6 +198,7 @@ class Recorder:
         with self._wanted:
             taken = list(self._queue)
             self._queue.clear()
+            self._taken += len(taken)
             overflow, self._overflow = self._overflow, {}
             hurry, self._hurry = self._hurry, False
         for stream, (count, first, last) in overflow.items():
@@ -191,6 +219,7 @@ class Recorder:
 
     def _process(self, submission: _Submission) -> None:
         stamp = submission.stamp
+        self._batch.state |= submission.state
         readings: dict[str, list[Reading]] = {}
         for device, record in self._assemble(submission):
             if isinstance(record, Event):
@@ -338,6 +367,9 @@ class Recorder:
                 return _RETRY_S
             self._accepted(self._batch, self._clock.monotonic() - now)
             self._batch = Batch()
+        with self._wanted:
+            self._durable = self._taken
+            self._wanted.notify_all()
         self._reveal()
         return max(0.0, self._group_due - self._clock.monotonic())
 
