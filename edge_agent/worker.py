@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from edge_agent.clock import Clock
@@ -26,6 +27,8 @@ _PROBE_CEILING = 300.0
 _REOPEN_FIRST = 0.5
 _REOPEN_CEILING = 5.0
 """A re-plugged adapter must be back within 5 s."""
+_CHUNKS = 16
+"""Chunks taken in a row: a storm of edges must not keep a step from ending."""
 _STEADY_S = 2.0
 _IDLE = 1.0
 """Seconds after which an idle worker looks up, so that its promise of progress stays short."""
@@ -213,20 +216,28 @@ class Worker:
         self._reopen_pause = min(self._reopen_pause * 2, _REOPEN_CEILING)
 
     def _listen(self) -> None:
-        while (chunk := self._link.take()) is not None:
+        for _ in range(_CHUNKS):
+            chunk = self._link.take()
+            if chunk is None:
+                break
             for slot, listener in self._listeners:
-                self._hear(slot, listener.feed(chunk), chunk.at)
+                self._hear(slot, partial(listener.feed, chunk), chunk.at)
             settle = max((listener.settle for _, listener in self._listeners), default=0.0)
             self._settle_at = chunk.at + settle if settle else None
         now = self._clock.monotonic()
         for slot, listener in self._listeners:
             if listener.settle:
-                self._hear(slot, listener.quiet(now), now)
+                self._hear(slot, partial(listener.quiet, now), now)
         if self._settle_at is not None and now >= self._settle_at:
             self._settle_at = None
 
-    def _hear(self, slot: Slot, records: Iterable[Record], at: float) -> None:
-        heard = list(records)
+    def _hear(self, slot: Slot, listen: Callable[[], Iterable[Record]], at: float) -> None:
+        try:
+            heard = list(listen())
+        except DeviceError as error:
+            stats = slot.statistics
+            slot.statistics = replace(stats, polls=stats.polls + 1, failed=stats.failed + 1, last_error=str(error))
+            return
         if heard:
             stats = slot.statistics
             slot.statistics = replace(stats, polls=stats.polls + 1, good=stats.good + 1, last_good=at)
@@ -304,6 +315,8 @@ class Worker:
         times = [slot.due for slot in self._polled]
         if self._settle_at is not None:
             times.append(self._settle_at)
+        if not self._steady:
+            times.append(self._opened_at + _STEADY_S)
         return max(0.0, min(times) - now) if times else _IDLE
 
 

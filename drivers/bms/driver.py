@@ -17,6 +17,7 @@ from drivers.bms.simulator import BmsSimulator
 from edge_agent.driver import (
     Alarm,
     DeviceError,
+    Duration,
     Link,
     LinkError,
     LinkTimeout,
@@ -51,7 +52,7 @@ class BmsOptions(Options):
     unique!), `none`. Default: `board` with `up` framing, `none` with `dd`."""
     max_temperature: Annotated[float, Field(ge=30, le=90)] = 60.0
     """The alarm `battery_over_temp` is raised at this temperature, °C, and cleared 5 °C below."""
-    timeout: Annotated[float, Field(gt=0, le=5)] = 0.8
+    timeout: Annotated[Duration, Field(gt=0, le=5)] = 0.8
     """Longest wait for an answer, seconds."""
 
     @model_validator(mode="after")

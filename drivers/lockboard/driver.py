@@ -11,7 +11,7 @@ from pydantic import Field
 
 from drivers.lockboard import codec_8a80 as codec
 from drivers.lockboard.simulator import LockBoardSimulator
-from edge_agent.driver import Command, DeviceError, Link, Options, Reading, Record, ReplyShape, Site, Wire
+from edge_agent.driver import Command, DeviceError, Duration, Link, Options, Reading, Record, ReplyShape, Site, Wire
 
 _MAX_ASKS = 4
 """Questions within one poll: enough for one garbled answer and one false bitmap before the two that agree."""
@@ -31,7 +31,7 @@ class LockBoardOptions(Options):
     """What a set bit of the status answer means; it follows the feedback wiring of the locks."""
     opened_status: Literal["00", "11"] = "00"
     """Status byte (hex) with which this board confirms that it opened a lock."""
-    timeout: Annotated[float, Field(gt=0, le=5)] = 0.3
+    timeout: Annotated[Duration, Field(gt=0, le=5)] = 0.3
     """Longest wait for an answer, seconds."""
 
 

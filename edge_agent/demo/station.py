@@ -97,6 +97,8 @@ class SimulatedStation:
         """Switch the far ends on."""
         for wire in self.wires.values():
             wire.start()
+        # The contacts rest at their levels before anybody opens the link: a door does not open at start.
+        self._carry()
         self._player.start()
 
     def stop(self) -> None:
@@ -112,17 +114,18 @@ class SimulatedStation:
         return [self.simulators[device.name] for device in self.config.device if device.driver == driver]
 
     def _play(self) -> None:
-        """Carry what simulators of GPIO devices do onto the pins."""
-        contacts = self._on(GpioLink)
-        edges = [(self._lines[link], simulator) for link, simulator in self._on(GpiodLink)]
         while not self._stopping.wait(_PLAY_EVERY):
-            for _, simulator in contacts:
-                for chunk in simulator.play():
-                    for edge in chunk.edges:
-                        pin = self._pins.pin(edge.line)
-                        (pin.drive_high if edge.high else pin.drive_low)()
-            for lines, simulator in edges:
-                lines.play(simulator)
+            self._carry()
+
+    def _carry(self) -> None:
+        """Carry what simulators of GPIO devices have done onto the pins."""
+        for _, simulator in self._on(GpioLink):
+            for chunk in simulator.play():
+                for edge in chunk.edges:
+                    pin = self._pins.pin(edge.line)
+                    (pin.drive_high if edge.high else pin.drive_low)()
+        for link, simulator in self._on(GpiodLink):
+            self._lines[link].play(simulator)
 
     def _on(self, kind: type) -> list[tuple[str, Any]]:
         links = {link.name for link in self.config.link if isinstance(link, kind)}
