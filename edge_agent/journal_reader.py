@@ -36,7 +36,7 @@ class Reader:
         return dict(self._db.execute("SELECT no, name FROM epoch"))
 
     def offsets(self) -> dict[int, int]:
-        """Return boot number -> milliseconds to add to wall times taken while the clock was not good."""
+        """Return boot number -> what to add to its monotonic milliseconds to get Unix milliseconds, where known."""
         return dict(self._db.execute("SELECT no, offset_ms FROM boot WHERE offset_ms IS NOT NULL"))
 
     def rows(self, stream: str, after: tuple[int, int], limit: int) -> list[Row]:

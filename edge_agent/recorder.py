@@ -314,8 +314,8 @@ class Recorder:
         body: dict[str, Json] = {
             "from_seq": seqs[0],
             "to_seq": seqs[-1],
-            "from": [first.boot, first.wall_ms, int(first.good)],
-            "to": [last.boot, last.wall_ms, int(last.good)],
+            "from": first.stored(),
+            "to": last.stored(),
             "reason": "overflow",
             "count": count,
         }

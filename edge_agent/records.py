@@ -62,6 +62,10 @@ class Stamp:
         """Seconds since boot."""
         return self.mono_ms / 1000
 
+    def stored(self) -> "list[Json]":
+        """Return it as JSON: what a record keeps of another moment, so that it can be dated like the record itself."""
+        return [self.boot, self.mono_ms, self.wall_ms, int(self.good)]
+
 
 @dataclass(frozen=True, slots=True)
 class CardRef:

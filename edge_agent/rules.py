@@ -58,10 +58,8 @@ class AlarmState:
 
     def stored(self) -> str:
         """Return JSON text from which `load` makes an equal state."""
-        since = self.since
-        stamp = [since.boot, since.mono_ms, since.wall_ms, int(since.good)]
         where = [self.epoch, self.seq]
-        return json.dumps([int(self.active), self.severity, stamp, self.count, where, dict(self.detail)])
+        return json.dumps([int(self.active), self.severity, self.since.stored(), self.count, where, dict(self.detail)])
 
     @classmethod
     def load(cls, text: str) -> "AlarmState":
@@ -103,7 +101,7 @@ class Alarms:
         body: dict[str, Json] = {
             "state": "raised" if alarm.active else "cleared",
             "severity": str(kind.severity),
-            "since": [since.boot, since.wall_ms, int(since.good)],
+            "since": since.stored(),
             "text": {"zh": kind.zh, "en": kind.en},
             "count": count,
         }

@@ -14,7 +14,8 @@ from edge_agent.journal_schema import STREAMS
 HELP = "write the journal out as CSV or NDJSON"
 _QUERY = """
 SELECT epoch.name AS epoch, {stream}.id & 0xffffffffff AS seq, '{stream}' AS stream, device, type,
-       strftime('%Y-%m-%dT%H:%M:%f', (wall_ms + CASE good WHEN 1 THEN 0 ELSE coalesce(boot.offset_ms, 0) END) / 1000.0,
+       strftime('%Y-%m-%dT%H:%M:%f',
+                (CASE good WHEN 1 THEN wall_ms ELSE coalesce(mono_ms + boot.offset_ms, wall_ms) END) / 1000.0,
                 'unixepoch') || 'Z' AS ts,
        CASE WHEN good THEN 'synced' WHEN boot.offset_ms IS NULL THEN 'unsynced' ELSE 'corrected' END AS clock, body
 FROM {stream} JOIN epoch ON epoch.no = {stream}.id >> 40 JOIN boot ON boot.no = {stream}.boot ORDER BY {stream}.id

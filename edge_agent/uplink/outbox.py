@@ -304,6 +304,9 @@ class Outbox:
         return Outgoing(Message(self._topics.tele(row.device), payload, expiry=_TELE_EXPIRY), tuple(rows))
 
     def _know(self, row: Row) -> None:
-        """An epoch that began after this connection must have its name before its first row is rendered."""
-        if row.epoch not in self._names.epochs:
+        """An epoch that began after this connection must have its name before its first row is rendered.
+
+        So must a boot that has been dated since: what is not rendered with its time is not corrected later either.
+        """
+        if row.epoch not in self._names.epochs or not (row.good or row.boot in self._names.offsets):
             self._names = payloads.Names(self._topics.station, self._reader.epochs(), self._reader.offsets())

@@ -32,9 +32,14 @@ class Names:
         """`<station>/<epoch>/<stream>/<seq>`: the record's name for ever."""
         return f"{self.station}/{self.epochs[row.epoch]}/{row.stream}/{row.seq}"
 
-    def time(self, boot: int, wall_ms: int, *, good: bool) -> str:
-        """RFC 3339 UTC with milliseconds; corrected if the clock was not good and the boot's offset is known."""
-        return rfc3339(wall_ms if good else wall_ms + self.offsets.get(boot, 0))
+    def time(self, boot: int, mono_ms: int, wall_ms: int, good: object) -> str:
+        """RFC 3339 UTC with milliseconds; computed if the clock was not good and the boot's offset is known.
+
+        The wall clock of such a boot may have been stepped any number of times; its monotonic clock was not.
+        """
+        if not good and boot in self.offsets:
+            return rfc3339(mono_ms + self.offsets[boot])
+        return rfc3339(wall_ms)
 
     def clock(self, boot: int, *, good: bool) -> str:
         """`synced`, `corrected` (dated afterwards) or `unsynced`."""
@@ -62,8 +67,7 @@ def event(row: Row, names: Names, *, late: bool) -> bytes:
 def alarm(row: Row, names: Names, *, late: bool) -> bytes:
     """Render an alarm-stream record; `since` is stored as a stamp so that it can be corrected like the row itself."""
     body = json.loads(row.body)
-    boot, wall_ms, good = body.pop("since")
-    body["since"] = names.time(boot, wall_ms, good=bool(good))
+    body["since"] = names.time(*body.pop("since"))
     corrected = row._replace(body=json.dumps(body, ensure_ascii=False, separators=(",", ":")))
     return _record(corrected, names, late=late).encode()
 
@@ -73,8 +77,7 @@ def gap(row: Row, names: Names) -> bytes:
     body = json.loads(row.body)
     for key in ("from", "to"):
         if key in body:
-            boot, wall_ms, good = body.pop(key)
-            body[f"{key}_ts"] = names.time(boot, wall_ms, good=bool(good))
+            body[f"{key}_ts"] = names.time(*body.pop(key))
     corrected = row._replace(body=json.dumps(body, ensure_ascii=False, separators=(",", ":")))
     return _record(corrected, names, late=False).encode()
 
@@ -87,13 +90,13 @@ def tele(rows: Sequence[Row], names: Names, *, late: bool) -> bytes:
 
 
 def _sample(row: Row, names: Names) -> str:
-    stamp = names.time(row.boot, row.wall_ms, good=row.good)
+    stamp = names.time(row.boot, row.mono_ms, row.wall_ms, row.good)
     clock = "" if row.good else f',"clock":"{names.clock(row.boot, good=False)}"'
     return f'{{"seq":{row.seq},"ts":"{stamp}"{clock}{_rest(row.body)}'
 
 
 def _record(row: Row, names: Names, *, late: bool, extra: str = "") -> str:
-    stamp = names.time(row.boot, row.wall_ms, good=row.good)
+    stamp = names.time(row.boot, row.mono_ms, row.wall_ms, row.good)
     clock = names.clock(row.boot, good=row.good)
     head = f'{{"id":"{names.id(row)}","epoch":"{names.epochs[row.epoch]}","seq":{row.seq}{extra},"ts":"{stamp}"'
     return f'{head},"clock":"{clock}","late":{"true" if late else "false"}{_rest(row.body)}'
