@@ -37,18 +37,21 @@ RESERVED = frozenset({"journal", "system", "station"})
 
 
 class InstalledDrivers(Mapping[str, DriverClass]):
-    """Every installed driver by its name in the configuration; loaded when asked for."""
+    """Every installed driver by its name in the configuration; looked for once, each loaded when asked for."""
+
+    def __init__(self) -> None:
+        self._names = driver_names()
 
     def __getitem__(self, name: str) -> DriverClass:
-        if name not in driver_names():
+        if name not in self._names:
             raise KeyError(name)
         return load_driver(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(driver_names())
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(driver_names())
+        return len(self._names)
 
 
 class Place(Table):
@@ -312,4 +315,4 @@ class Config(Table):
 def drivers_of(info: ValidationInfo) -> Mapping[str, DriverClass]:
     """Return the drivers to validate against: those in the context, or every installed one."""
     context: dict[str, Mapping[str, DriverClass]] = info.context or {}
-    return context.get("drivers", InstalledDrivers())
+    return context["drivers"] if "drivers" in context else InstalledDrivers()

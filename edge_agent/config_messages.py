@@ -27,6 +27,7 @@ _VERBS = ("is ", "has ", "holds ")
 _KINDS = {
     "int": "is not a whole number",
     "float": "is not a number",
+    "finite": "is not a whole number",
     "bool": "is neither true nor false",
     "string": "is not text – put it in quotes",
     "tuple": "is not a list – write it in [ ]",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from edge_agent.config_file import Loaded, load
 from edge_agent.driver import Chunk, DriverClass, Duration, LineRequest, Options, Record, Site, Wire
@@ -91,8 +91,8 @@ class Contact(Options):
 
     line: Annotated[int, Field(ge=0, le=27)]
     """BCM number."""
-    invert: bool = False
-    """Closed means off."""
+    tags: tuple[Annotated[str, BeforeValidator(str)], ...] = ()
+    """Words about it."""
 
 
 class InputsOptions(Options):
@@ -113,14 +113,14 @@ class Inputs(_Driver):
         return [LineRequest(contact.line) for contact in self._options.contacts.values()]
 
 
-class ReaderOptions(Options):
-    """Keys of the reader: none."""
+class NoOptions(Options):
+    """No keys."""
 
 
 class Reader(_Driver):
     """A card reader: speaks unasked, and its bytes are personal."""
 
-    Options: ClassVar[type[ReaderOptions]] = ReaderOptions
+    Options: ClassVar[type[NoOptions]] = NoOptions
     sensitive: ClassVar[bool] = True
 
     def feed(self, chunk: Chunk) -> Iterable[Record]:
@@ -128,7 +128,13 @@ class Reader(_Driver):
         return ()
 
 
-DRIVERS = cast("dict[str, DriverClass]", {"meter": Meter, "inputs": Inputs, "reader": Reader})
+class Talker(_Driver):
+    """A device without an address."""
+
+    Options: ClassVar[type[NoOptions]] = NoOptions
+
+
+DRIVERS = cast("dict[str, DriverClass]", {"meter": Meter, "inputs": Inputs, "reader": Reader, "talker": Talker})
 
 
 def read(text: str, *, ready: bool = False, environ: dict[str, str] | None = None) -> Loaded:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config import InstalledDrivers
 from edge_agent.config_cabinet import Cabinet, SlotWiring
 from edge_agent.config_file import load
 from edge_agent.errors import ConfigError
@@ -50,6 +51,21 @@ def test_single_brackets_are_explained() -> None:
     """`[device]` instead of `[[device]]` is the commonest mistake in TOML."""
     text = GOOD[: GOOD.rindex("[[device]]")].replace("[[device]]", "[device]")
     assert problems(text) == ["station.toml:23: [device] is one of several – write [[device]] with double brackets"]
+
+
+def test_lists_of_something_else_are_refused() -> None:
+    """Elements that are no tables are named by their number."""
+    assert problems("device = [1]\n" + GOOD[: GOOD.index("[[device]]")])[0].startswith(
+        "station.toml:1: device number 1: is not a table – write { "
+    )
+
+
+def test_installed_drivers_are_known_by_name() -> None:
+    """The drivers of this product are there; a name that is none is no key."""
+    drivers = InstalledDrivers()
+    assert "modbus" in drivers
+    assert "__pycache__" not in drivers
+    assert len(drivers) == len(list(drivers))
 
 
 def test_passwords_reach_no_message() -> None:
@@ -110,3 +126,8 @@ def test_a_cabinet_says_what_is_wired_to_each_slot() -> None:
         SlotWiring(2, ("locks-a", "lock_02"), "battery-2", ("inputs", "slot_02")),
         SlotWiring(3, ("locks-b", "lock_01"), "battery-3", ("inputs", "slot_03")),
     )
+    contacts = Cabinet.model_validate(
+        {"name": "plain", "slots": 1, "presence": "in.slot_{slot}", "doors": "in.door_{slot}"}
+    )
+    assert contacts.wiring == (SlotWiring(1, ("in", "door_1"), None, ("in", "slot_1")),)
+    assert Cabinet.model_validate({"name": "bare", "slots": 1, "batteries": "b{slot}"}).wiring[0].lock is None

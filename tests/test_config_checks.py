@@ -79,6 +79,14 @@ def test_addresses_are_taken_once() -> None:
     assert said(GOOD + SECOND.replace("= 1", "= 2")) == []
 
 
+def test_devices_without_addresses_need_a_port_each() -> None:
+    """Two devices that cannot be told apart on a wire are refused, whatever they are."""
+    reader = '\n[[device]]\nname = "door-{n}"\nrepeat = 2\nlink = "rs485"\ndriver = "talker"\n'
+    assert said(GOOD + reader) == [
+        "36: device \"door-2\": without an address it cannot share link 'rs485' with device 'door-1' – use another port"
+    ]
+
+
 def test_a_reader_needs_the_wire_for_itself() -> None:
     """Bytes that come unasked cannot be told from another device's answers."""
     text = GOOD + '[cards]\nkey_file = "/k"\n[[device]]\nname = "door"\nlink = "rs485"\ndriver = "reader"\n'
@@ -102,6 +110,14 @@ def test_gpio_lines_are_taken_once() -> None:
     assert said(text) == ["36: device \"more\": GPIO 17 is used by device 'inputs' already – one line serves one input"]
     assert said(GOOD.replace("line = 27", "line = 17")) == [
         "30: device \"inputs\": GPIO 17 is used by device 'inputs' already – one line serves one input"
+    ]
+
+
+def test_slots_of_two_cabinets_do_not_meet() -> None:
+    """A cabinet named like another one's slot would share its topic."""
+    second = '\n[[cabinet]]\nname = "cabinet-02"\nslots = 1\npresence = "inputs.slot_{slot}"\n'
+    assert said(GOOD + CABINET + second) == [
+        "57: cabinet \"cabinet-02\": 'cabinet-02' is also a slot of 'cabinet' – rename one"
     ]
 
 

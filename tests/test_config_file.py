@@ -39,6 +39,16 @@ def test_repeat_makes_a_family() -> None:
     assert devices[2].label.zh == "电表3"
 
 
+def test_numbers_are_filled_in_everywhere() -> None:
+    """Lists and tables inside a repeated table have their numbers filled in too."""
+    text = GOOD + (
+        '\n[[device]]\nname = "side-{n}"\nrepeat = 2\nlink = "header"\ndriver = "inputs"\n'
+        'contacts = { x = { line = "{n+3}", tags = ["{n}", "of 2: {n}"] } }\n'
+    )
+    options = [device.options.model_dump()["contacts"]["x"] for device in read(text).config.device[2:]]
+    assert [(contact["line"], contact["tags"]) for contact in options] == [(4, ("1", "of 2: 1")), (5, ("2", "of 2: 2"))]
+
+
 def test_a_family_reports_a_mistake_once() -> None:
     """The line of a repeated table is wrong once, not twelve times."""
     assert problems(GOOD + FAMILY.replace("address", "addres")) == [

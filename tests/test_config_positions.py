@@ -12,7 +12,7 @@ from edge_agent.config_toml import toml, toml_key
 
 TEXT = '''\
 top = 1  # [not] a = "table"
-"quoted key" = 2
+"quoted\\u0020key".'x.y' = 2
 text = """
 [fake]
 fake = 1 ""quoted"" """
@@ -43,7 +43,7 @@ a = 5
 '''
 EXPECTED: dict[Path, int] = {
     ("top",): 1,
-    ("quoted key",): 2,
+    ("quoted key", "x.y"): 2,
     ("text",): 3,
     ("literal",): 6,
     ("table",): 9,

@@ -123,6 +123,9 @@ class SimulatedStation:
             for chunk in simulator.play():
                 for edge in chunk.edges:
                     pin = self._pins.pin(edge.line)
+                    if pin.pull == "floating":
+                        # gpiozero's mock drives a pin when its bias is set; a real contact does not care.
+                        pin.pull = "up"
                     (pin.drive_high if edge.high else pin.drive_low)()
         for link, simulator in self._on(GpiodLink):
             self._lines[link].play(simulator)
