@@ -7,6 +7,9 @@ from edge_agent.page.words import Bilingual
 from edge_agent.picture import Point
 from edge_agent.records import Quality
 
+STATES = ("unknown", "empty", "charging", "full", "idle", "fault")
+"""States of a slot that the page has words for."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlotBox:
@@ -62,9 +65,10 @@ def _slot(look: Look, name: str, number: int) -> SlotBox:
     value = soc.reading.value if soc is not None else None
     state = points.get("state")
     mine = {name, look.cabinets[name].wiring[number - 1].battery}
+    word = _text(state)
     return SlotBox(
         number,
-        _text(state),
+        word if word in STATES else "unknown",
         _text(points.get("door")),
         round(value) if isinstance(value, int | float) else None,
         any(device in mine for device, _ in look.view.alarms),

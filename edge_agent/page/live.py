@@ -15,12 +15,18 @@ from edge_agent.picture import Picture
 MAX_STREAMS = 8
 _RETRY_MS = 3000
 """How long a browser waits before it connects again."""
-_REST_S = 0.5
-"""At most two updates a second: faster than anyone reads."""
-_AGEING_S = 5.0
-"""A look is taken at least this often: values turn stale, and the machine changes, without anybody saying so."""
-_BEAT_S = 15.0
-"""Longest silence of a stream. A page that hears nothing for 20 s says that the connection is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a stream speaks, in seconds."""
+
+    rest: float = 0.5
+    """At most two updates a second: faster than anyone reads."""
+    ageing: float = 5.0
+    """A look is taken at least this often: values turn stale, and the machine changes, without anybody saying so."""
+    beat: float = 15.0
+    """Longest silence. A page that hears nothing for 20 s says that the connection is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,10 @@ class Frame:
 class Live:
     """All streams of one page; belongs to the loop that `open` was called in."""
 
-    def __init__(self, picture: Picture, render: Callable[[Language], Frame]) -> None:
+    def __init__(self, picture: Picture, render: Callable[[Language], Frame], pace: Pace = Pace()) -> None:
         self._picture = picture
         self._render = render
+        self._pace = pace
         self._frames: dict[Language, tuple[int, float, Frame]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pulse = asyncio.Event()
@@ -85,7 +92,7 @@ class Live:
                 if frame.parts != before:
                     yield self._event("state", frame.since(before))
                     before, told_at = frame.parts, now
-                elif now - told_at >= _BEAT_S - _AGEING_S:
+                elif now - told_at >= self._pace.beat - self._pace.ageing:
                     # A comment keeps the connection open, but only an event can be heard by the page's script.
                     yield ": still here\n" + self._event("state", Frame(frame.now, {}).since({}))
                     told_at = now
@@ -95,11 +102,11 @@ class Live:
 
     async def _rest(self, pulse: asyncio.Event) -> None:
         try:
-            await asyncio.wait_for(pulse.wait(), _AGEING_S)
+            await asyncio.wait_for(pulse.wait(), self._pace.ageing)
         except TimeoutError:
             return
         if not self._closed:
-            await asyncio.sleep(_REST_S)
+            await asyncio.sleep(self._pace.rest)
 
     def _event(self, name: str, data: str) -> str:
         self._sent += 1
@@ -109,7 +116,7 @@ class Live:
         """Return the newest look, made once for all streams of a language."""
         made = self._frames.get(language)
         now = self._time()
-        if made is None or made[0] != self._generation or now - made[1] >= _AGEING_S / 2:
+        if made is None or made[0] != self._generation or now - made[1] >= self._pace.ageing / 2:
             made = (self._generation, now, self._render(language))
             self._frames[language] = made
         return made[2]

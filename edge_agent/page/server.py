@@ -41,12 +41,19 @@ class PageServer:
     """
 
     def __init__(
-        self, app: Starlette, host: str, port: int, *, promise: Callable[[float], None] = lambda _deadline: None
+        self,
+        app: Starlette,
+        host: str,
+        port: int,
+        *,
+        promise: Callable[[float], None] = lambda _deadline: None,
+        patience: float = REQUEST_S,
     ) -> None:
         self._app = app
         self._host = host
         self._port = port
         self._promise = promise
+        self._patience = patience
         self._thread: threading.Thread | None = None
         self._end: Callable[[], object] = lambda: None
 
@@ -91,7 +98,7 @@ class PageServer:
 
     async def _serve(self, listening: socket.socket, running: Future[None]) -> None:
         loop = asyncio.get_running_loop()
-        server = uvicorn.Server(_settings(self._app))
+        server = uvicorn.Server(_settings(self._app, self._patience))
 
         def end() -> None:
             self._app.state.live.close()
@@ -113,10 +120,10 @@ class PageServer:
             await asyncio.sleep(_LOOK_S)
 
 
-def _settings(app: Starlette) -> uvicorn.Config:
+def _settings(app: Starlette, patience: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=Connection,
+        http=type("Connection", (Connection,), {"patience": patience}),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -133,6 +140,7 @@ def _settings(app: Starlette) -> uvicorn.Config:
 class Connection(H11Protocol):
     """One connection, which must get on: uvicorn itself waits for ever for a request to be completed or read."""
 
+    patience = REQUEST_S
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -177,7 +185,7 @@ class Connection(H11Protocol):
 
     def _hurry(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_S, self.transport.abort)
+            self._deadline = self.loop.call_later(self.patience, self.transport.abort)
 
     def _calm(self) -> None:
         if self._deadline is not None:
