@@ -15,7 +15,7 @@ import pkgutil
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,10 +27,12 @@ from edge_agent.units import Duration
 __all__ = [
     "Actor",
     "Alarm",
+    "Capture",
     "CardKey",
     "CardRef",
     "Chunk",
     "Command",
+    "Decoder",
     "DeviceError",
     "Driver",
     "DriverClass",
@@ -147,6 +149,28 @@ class Link(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """Bytes somebody captured and wants explained, with what is known of them.
+
+    `direction` is `request` or `response`; `kind` is `stream` for bytes as read from a line (noise, several frames);
+    `request` is what they answer, where known; `options` choose a variant: `model`, `dialect`, …
+    """
+
+    data: bytes
+    direction: str = "response"
+    kind: str = ""
+    request: bytes | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+Decoder = Callable[[Capture], dict[str, Json]]
+"""Says what a capture means, by the vectors' key names, or raises DeviceError with the reason for refusing it.
+
+A driver folder that can explain frames exports `DECODERS: Mapping[str, Decoder]`, protocol name -> decoder.
+"""
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """Something to do: a verb the driver knows and its arguments."""
 
@@ -200,12 +224,21 @@ class Simulator(Protocol):
 class DriverClass(Protocol):
     """What `DRIVER` of a driver folder must be."""
 
-    Options: ClassVar[type[Options]]
-    Simulator: ClassVar[Callable[..., Any]]
-    """Called as `Simulator(options, site)`; returns a `Simulator`."""
-    wire: ClassVar[Wire]
-    sensitive: ClassVar[bool]
-    """True if its bytes are personal: they never reach an error, `probe`, a log or a capture."""
+    @property
+    def Options(self) -> type[Options]:  # noqa: N802  (names a class)
+        """Its own keys of a `[[device]]` table."""
+
+    @property
+    def Simulator(self) -> Callable[..., Any]:  # noqa: N802  (names a class)
+        """Called as `Simulator(options, site)`; returns a `Simulator`."""
+
+    @property
+    def wire(self) -> Wire:
+        """The kind of link it speaks over."""
+
+    @property
+    def sensitive(self) -> bool:
+        """True if its bytes are personal: they never reach an error, `probe`, a log or a capture."""
 
     def __call__(self, options: Any, site: Site) -> Any:
         """Build the driver; stores its arguments and nothing else."""

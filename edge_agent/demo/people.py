@@ -40,7 +40,8 @@ class People:
     def stop(self) -> None:
         """Nobody comes any more; who is in the middle of something finishes it."""
         self._stopping.set()
-        self._thread.join(20.0)
+        if self._thread.is_alive():
+            self._thread.join(20.0)
 
     def _live(self) -> None:
         """Step time on: doors fall shut, batteries charge, somebody comes."""
