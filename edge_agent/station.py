@@ -10,7 +10,6 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,9 +31,11 @@ from edge_agent.recorder import CABINET, Recorder
 from edge_agent.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm
 from edge_agent.sdnotify import Notifier
-from edge_agent.supervisor import Promise, Supervisor
+from edge_agent.supervisor import Supervisor
+from edge_agent.threads import Threads
 from edge_agent.uplink.backoff import Pauses
-from edge_agent.uplink.connection import Broker, Connection, Message, PahoConnection
+from edge_agent.uplink.connection import Broker, Connection, Message
+from edge_agent.uplink.paho_connection import PahoConnection
 from edge_agent.uplink.topics import CONTRACT, Topics
 from edge_agent.uplink.uplink import Settings as UplinkSettings
 from edge_agent.uplink.uplink import Uplink
@@ -45,18 +46,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_JOIN_S = 10.0
 _BEGIN_S = 5.0
 STATION = "station"
 """Device id of what concerns the station as a whole."""
-
-
-@dataclass(slots=True)
-class _Thread:
-    """A named daemon thread with an owner: its work, the wish that it stops, and its word to the supervisor."""
-
-    thread: threading.Thread
-    stop: Callable[[], None]
 
 
 class Station:
@@ -77,8 +69,6 @@ class Station:
         self._site = Site(card_key=_card_key(config))
         self._started = self.clock.monotonic()
         self._workers: dict[str, Worker] = {}
-        self._threads: dict[str, _Thread] = {}
-        self._promises: dict[str, Promise] = {}
         self.supervisor = Supervisor(
             self.clock,
             notifier or Notifier.from_environment(os.environ),
@@ -86,6 +76,7 @@ class Station:
             on_stuck=self._on_stuck,
             on_recovered=lambda name: self._stuck_alarm(name, active=False),
         )
+        self._threads = Threads(self.supervisor, self.clock)
         opened = open_journal(config.journal.dir, self.clock.boot_id)
         self.journal = opened.journal
         state = self.journal.state()
@@ -105,7 +96,7 @@ class Station:
     def start(self) -> None:
         """Start every thread; raises AgentError if the page's port is taken, and stops what had begun."""
         try:
-            self._launch("journal", self.recorder.run, self.recorder.stop, critical=True)
+            self._threads.start("journal", self.recorder.run, self.recorder.stop, critical=True)
             for link in self.config.link:
                 self._start_worker(link)
             self._start_uplink()
@@ -130,12 +121,12 @@ class Station:
         if self.page is not None:
             self.page.stop()
         self.stop_workers()
-        self._end("uplink", "journal")
+        self._threads.end(["uplink", "journal"])
         self.journal.close()
 
     def stop_workers(self) -> None:
         """Let go of every wire; what was heard goes its way."""
-        self._end(*self._workers)
+        self._threads.end(self._workers)
         self.recorder.commit_soon()
 
     def statistics(self) -> Mapping[str, Statistics]:
@@ -148,36 +139,6 @@ class Station:
 
     # ---- threads
 
-    def _launch(
-        self,
-        name: str,
-        run: Callable[[Callable[[float], None]], None],
-        stop: Callable[[], None],
-        *,
-        critical: bool = False,
-        restart: Callable[[], None] | None = None,
-    ) -> None:
-        """Start thread `name`. A thread that has been replaced must not speak for its successor any more."""
-        if name not in self._promises:
-            self._promises[name] = self.supervisor.register(name, restart, critical=critical)
-        promise = self._promises[name]
-        held = _Thread(threading.Thread(name=name, daemon=True), stop)
-
-        def work() -> None:
-            try:
-                run(by)
-            except Exception:
-                # The supervisor sees the broken promise and restarts it; the reason must not be lost with the thread.
-                log.exception("thread failed name=%s", name)
-
-        def by(deadline: float) -> None:
-            if self._threads.get(name) is held:
-                promise.by(deadline)
-
-        held.thread = threading.Thread(target=work, name=name, daemon=True)
-        self._threads[name] = held
-        held.thread.start()
-
     def _start_worker(self, link: LinkConfig) -> None:
         slots = [
             Slot(device.name, self._driver(device.driver, device.options), device.every, device.may_be_absent)
@@ -185,11 +146,8 @@ class Station:
             if device.link == link.name
         ]
         worker = Worker(self._make(link, self.clock), slots, self.recorder, self.clock)
-        old = self._workers.get(link.name)
         self._workers[link.name] = worker
-        if old is not None:
-            old.stop()
-        self._launch(link.name, worker.run, worker.stop, restart=partial(self._start_worker, link))
+        self._threads.start(link.name, worker.run, worker.stop, restart=partial(self._start_worker, link))
 
     def _driver(self, name: str, options: Any) -> Any:
         driver: DriverClass = load_driver(name)
@@ -213,10 +171,7 @@ class Station:
             picture=self.picture,
             clock=self.clock,
         )
-        old = self._threads.get("uplink")
-        if old is not None:
-            old.stop()
-        self._launch("uplink", uplink.run, uplink.stop, restart=self._start_uplink)
+        self._threads.start("uplink", uplink.run, uplink.stop, restart=self._start_uplink)
         plaintext = not config.tls and not config.loopback
         self.recorder.submit(STATION, [Alarm("plaintext_uplink", active=plaintext)])
 
@@ -257,15 +212,6 @@ class Station:
         promise = self.supervisor.register("page", None, critical=False)
         self.page = PageServer(create_app(source), self.config.page.host, self.config.page.port, promise=promise.by)
         self.page.start()
-
-    def _end(self, *names: str) -> None:
-        ending = [(name, held) for name in names if (held := self._threads.pop(name, None)) is not None]
-        for name, held in ending:
-            held.stop()
-            held.thread.join(_JOIN_S)
-            self._promises[name].done()
-            if held.thread.is_alive():
-                log.error("thread does not end name=%s", name)
 
     # ---- what others ask of the station
 

@@ -1,6 +1,9 @@
 """Small whole stations for the journeys: simulated far ends, real near ends, a broker with a sink."""
 
 import contextlib
+import shutil
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -143,3 +146,29 @@ def running(simulated: SimulatedStation) -> Iterator[Station]:
     """Run the agent in this process."""
     with Station(simulated.config, clock=TrustedClock(), make=simulated.make) as station:
         yield station
+
+
+@contextlib.contextmanager
+def mosquitto(directory: Path, extra: str = "allow_anonymous true\n") -> Iterator[int]:
+    """Run Debian's mosquitto on a free loopback port; `extra` is added to its configuration."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    path = directory / "mosquitto.conf"
+    path.write_text(f"listener {port} 127.0.0.1\n{extra}")
+    program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    process = subprocess.Popen([program, "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _listens(port), "mosquitto listens")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
