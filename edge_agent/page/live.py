@@ -6,7 +6,7 @@ missed and costs nothing.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
 from edge_agent.page.words import Language
@@ -76,7 +76,7 @@ class Live:
             self._picture.unsubscribe(self._changed)
             self._wake()
 
-    async def stream(self, language: Language) -> AsyncIterator[str]:
+    async def stream(self, language: Language) -> AsyncGenerator[str, None]:
         """Yield events until the client leaves or the page closes."""
         if self.full:
             return

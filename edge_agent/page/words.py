@@ -31,6 +31,8 @@ _UNITS = {
 """Last word of a point's name -> unit shown."""
 _LOCK = re.compile(r"lock_0*(\d+)")
 _SPANS = (("d", 86400), ("h", 3600), ("m", 60))
+_LATEST = 253_400_000_000
+"""Unix seconds, late in 9999: a broken clock may say more than a calendar can hold."""
 _GB, _MB = 1_000_000_000, 1_000_000
 
 
@@ -169,4 +171,4 @@ def _flat(prefix: str, table: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def _local(seconds: float, zone: ZoneInfo) -> datetime:
-    return datetime.fromtimestamp(min(max(seconds, 0), 253_402_300_799), tz=UTC).astimezone(zone)
+    return datetime.fromtimestamp(min(max(seconds, 0), _LATEST), tz=UTC).astimezone(zone)
