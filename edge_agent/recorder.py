@@ -57,6 +57,8 @@ class _Submission:
     """Why the device does not answer, None if it does."""
     state: Mapping[str, str | None] = field(default_factory=dict)
     """What to remember in the same transaction: key -> JSON text, None forgets."""
+    gaps: tuple[tuple[str, Mapping[str, Json]], ...] = ()
+    """Losses to declare: (stream, body of the gap record)."""
 
 
 @dataclass(slots=True)
@@ -112,6 +114,12 @@ class Recorder:
     def remember(self, key: str, text: str | None) -> None:
         """Keep JSON `text` under `key` across restarts, from the next group commit on; None forgets it."""
         self._put(_Submission("journal", self._stamp(None), (), state={key: text}))
+
+    def declare(
+        self, gaps: Iterable[tuple[str, Mapping[str, Json]]], state: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Declare losses, as (stream, body of the gap record), and remember `state` in the same transaction."""
+        self._put(_Submission("journal", self._stamp(None), (), state=state or {}, gaps=tuple(gaps)))
 
     def submit_durably(
         self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
@@ -220,6 +228,8 @@ class Recorder:
     def _process(self, submission: _Submission) -> None:
         stamp = submission.stamp
         self._batch.state |= submission.state
+        for stream, body in submission.gaps:
+            self._row(stream, "journal", "gap", stamp, dict(body))
         readings: dict[str, list[Reading]] = {}
         for device, record in self._assemble(submission):
             if isinstance(record, Event):
