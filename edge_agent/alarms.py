@@ -29,6 +29,9 @@ CATALOGUE: dict[str, AlarmKind] = {
     "identity_conflict": AlarmKind(
         Severity.MAJOR, "另有设备使用本站身份连接", "Another client uses this station's identity"
     ),
+    "publish_refused": AlarmKind(
+        Severity.MAJOR, "云端拒收部分数据，数据已保留", "Broker refuses messages; they are kept"
+    ),
     "plaintext_uplink": AlarmKind(Severity.WARNING, "到云端的连接未加密", "Connection to the broker is not encrypted"),
     "smoke": AlarmKind(Severity.CRITICAL, "烟雾报警", "Smoke detected"),
     "sos": AlarmKind(Severity.CRITICAL, "求助按钮被按下", "SOS button pressed"),

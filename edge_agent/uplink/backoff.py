@@ -1,7 +1,7 @@
-"""When to connect again: jittered also before the first attempt.
+"""How fast: when to connect again, and how many messages of a backlog may go a second.
 
-Without that a broker's restart brings the whole fleet back in the same second: of 160,000 stations the last would be
-connected after two and a half hours.
+Reconnecting is jittered, also before the first attempt. Without that a broker's restart brings the whole fleet back in
+the same second: of 160,000 stations the last would be connected after two and a half hours.
 """
 
 import random
@@ -49,3 +49,24 @@ class Backoff:
             return False
         self._critical_at = now
         return True
+
+
+@dataclass(slots=True)
+class Pace:
+    """A token bucket: `rate` messages a second, 0 = no limit; times are monotonic seconds."""
+
+    rate: float
+    tokens: float = 1.0
+    at: float = 0.0
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until one more may go."""
+        if self.rate <= 0:
+            return 0.0
+        self.tokens = min(self.tokens + (now - self.at) * self.rate, max(1.0, self.rate))
+        self.at = now
+        return max(0.0, (1.0 - self.tokens) / self.rate)
+
+    def spend(self) -> None:
+        """One has gone."""
+        self.tokens -= 1.0

@@ -1,312 +1,244 @@
 """What to send next: the order of the contract over everything the centre does not have yet.
 
-alarm > usage > state > tele; alarm and usage strictly by seq, live before backlog elsewhere, the backlog paced. The
-outbox remembers acknowledgements as ranges of seqs; it holds a page of rows of each stream, never the backlog.
+alarm > usage > state > tele; alarm and usage strictly by seq, live before backlog elsewhere, the backlog paced. What a
+topic that the broker refuses would get is passed over, the rest keeps its order. The outbox holds a page of rows of
+each stream, never the backlog.
 """
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from edge_agent.journal import Row
 from edge_agent.journal_reader import Reader
 from edge_agent.journal_schema import STREAMS
-from edge_agent.picture import Picture
-from edge_agent.ranges import Ranges
-from edge_agent.uplink import payloads
-from edge_agent.uplink.connection import Message
-from edge_agent.uplink.topics import Topics
+from edge_agent.picture import Picture, View
+from edge_agent.uplink.backoff import Pace
+from edge_agent.uplink.connection import PACKET_HEAD, Message
+from edge_agent.uplink.cursor import Cursor
+from edge_agent.uplink.delivery import Delivery, Position
+from edge_agent.uplink.payloads import MAX_PAYLOAD
+from edge_agent.uplink.refusals import Refusals
+from edge_agent.uplink.rendering import Renderer, sample_size
+from edge_agent.uplink.retained import Retained
+from edge_agent.uplink.topics import CORRECTION, GAP, Topics
 
-_PAGE = 200
-_DAY = 86_400
-_TELE_EXPIRY = 7 * _DAY
-_STATE_EXPIRY = _DAY
-_CLEARED_EXPIRY = _DAY
-_BATCH_HEAD = 80
-"""Bytes of a batch before and behind its samples: epoch, late, brackets."""
-_SAMPLE_HEAD = 96
-"""Bytes of a sample beside its body, at most: seq, ts, clock."""
-
-Position = tuple[int, int]
-"""(epoch number, seq)."""
+_MOST_REPLIES = 100
+_MOST_REPLAYS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message and the journal rows it carries (none for state and the like)."""
+    """One message and the journal rows it carries (none for state and the like); `again`: the broker had them once."""
 
     message: Message
     rows: tuple[Row, ...] = ()
+    again: bool = False
 
 
-class _Cursor:
-    """Reads one stretch of a stream in order, skipping what is acknowledged; `until` ends it (inclusive)."""
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A range that the centre asks for again: epoch number, both ends inclusive."""
 
-    def __init__(self, stream: str, after: Position, until: Position | None) -> None:
-        self.stream = stream
-        self._read_to = after
-        self._until = until
-        self._page: deque[Row] = deque()
-        self.dirty = True
-
-    def peek(self, reader: Reader, delivered: Mapping[tuple[str, int], Ranges]) -> Row | None:
-        """Return the next row to send, without taking it."""
-        while True:
-            while self._page:
-                row = self._page[0]
-                ranges = delivered.get((self.stream, row.epoch))
-                if ranges is None or row.seq not in ranges:
-                    return row
-                self.take()
-            if not self.dirty:
-                return None
-            rows = reader.rows(self.stream, self._read_to, _PAGE)
-            # A short page is the end for now; only a new commit can bring more.
-            self.dirty = len(rows) == _PAGE
-            if rows:
-                self._read_to = (rows[-1].epoch, rows[-1].seq)
-            if self._until is not None:
-                rows = [row for row in rows if (row.epoch, row.seq) <= self._until]
-            if not rows:
-                self.dirty = False
-                return None
-            self._page.extend(rows)
-
-    def take(self) -> Row:
-        """Take the row that `peek` showed."""
-        return self._page.popleft()
-
-    def take_like(self, row: Row, room: int, delivered: Mapping[tuple[str, int], Ranges]) -> list[Row]:
-        """Take the rows of the same device that are already read, in order, as many as fit into `room` bytes."""
-        taken: list[Row] = []
-        left: deque[Row] = deque()
-        known = delivered.get((self.stream, row.epoch), Ranges())
-        while self._page:
-            other = self._page.popleft()
-            size = len(other.body.encode()) + _SAMPLE_HEAD
-            same = other.device == row.device and other.epoch == row.epoch and other.type == row.type
-            if same and other.seq in known:
-                continue
-            if same and size <= room:
-                taken.append(other)
-                room -= size
-                continue
-            if same:
-                # Later rows of this device must not overtake the one that did not fit.
-                room = 0
-            left.append(other)
-        self._page = left
-        return taken
-
-
-@dataclass(slots=True)
-class _Pace:
-    """A token bucket: `rate` messages a second, 0 = no limit."""
-
-    rate: float
-    tokens: float = 1.0
-    at: float = 0.0
-
-    def wait(self, now: float) -> float:
-        """Return the seconds until one more may go."""
-        if self.rate <= 0:
-            return 0.0
-        self.tokens = min(self.tokens + (now - self.at) * self.rate, max(1.0, self.rate))
-        self.at = now
-        return max(0.0, (1.0 - self.tokens) / self.rate)
-
-    def spend(self) -> None:
-        """One has gone."""
-        self.tokens -= 1.0
-
-
-@dataclass(slots=True)
-class _Told:
-    """Which versions of the retained pictures this connection has sent."""
-
-    devices: dict[str, int] = field(default_factory=dict)
-    totals: int = -1
+    stream: str
+    epoch: int
+    first: int
+    last: int
 
 
 class Outbox:
-    """See the module; used by the uplink's thread only, except `changed`."""
+    """See the module; used by the uplink's thread only, except `changed` and `replay`."""
 
-    def __init__(self, reader: Reader, topics: Topics, picture: Picture, *, pace: float) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        topics: Topics,
+        picture: Picture,
+        refusals: Refusals,
+        *,
+        info: Callable[[], Mapping[str, object]],
+        pace: float,
+    ) -> None:
+        self.delivery = Delivery(reader)
         self._reader = reader
         self._topics = topics
         self._picture = picture
-        self.delivered = reader.delivered()
-        self._pace = _Pace(pace)
+        self._refusals = refusals
+        self._renderer = Renderer(reader, topics)
+        self._retained = Retained(topics, picture, info)
+        self._pace = Pace(pace)
+        self._replies: deque[Message] = deque(maxlen=_MOST_REPLIES)
+        self._replays: deque[Replay] = deque()
+        self._replaying: Cursor | None = None
+        self._announced: dict[tuple[str, str], Position] = {}
+        self._limit = MAX_PAYLOAD
         self._changed = True
-        self._border = {stream: reader.last(stream) for stream in STREAMS}
-        self._unsent = {stream: self._count_unsent(stream) for stream in STREAMS}
-        self._first_accepted = dict(picture.view.storage.accepted)
-        self.acknowledged = dict.fromkeys(STREAMS, 0)
-        self.begin()
+        self.begin("", 2 * MAX_PAYLOAD)
 
-    def begin(self) -> None:
-        """Begin a connection: all that is not acknowledged is to be sent, and what exists by now is late."""
-        self._names = payloads.Names(self._topics.station, self._reader.epochs(), self._reader.offsets())
+    def begin(self, session: str, maximum_packet: int) -> None:
+        """Begin a connection: all that is not settled is to be sent, and what exists by now is late."""
         self._border = {stream: self._reader.last(stream) for stream in STREAMS}
-        self._alarm = _Cursor("alarm", self._start("alarm"), None)
-        self._usage = _Cursor("usage", self._start("usage"), None)
-        self._live = _Cursor("tele", self._border["tele"], None)
-        self._backlog = _Cursor("tele", self._start("tele"), self._border["tele"])
-        self._told = _Told()
-        self._announced: set[tuple[str, str]] = set()
+        self._room = min(self._limit, maximum_packet - PACKET_HEAD)
+        self._retained.begin(session)
+        self._announced.clear()
+        self._replies.clear()
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Go back to the first row that is not settled; only while nothing is in flight."""
+        self._renderer.refresh()
+        self._alarm = self._cursor("alarm", self.delivery.start("alarm"))
+        self._usage = self._cursor("usage", self.delivery.start("usage"))
+        self._live = self._cursor("tele", self._border["tele"])
+        self._backlog = self._cursor("tele", self.delivery.start("tele"), self._border["tele"])
+        self._halves: deque[Outgoing] = deque()
+        self._announcing: View | None = None
+        self._retained.look_again()
 
     def changed(self) -> None:
         """Note that there is something new to look at (any thread)."""
         self._changed = True
 
+    def replay(self, replay: Replay) -> bool:
+        """Send a range again, whether or not the broker has it (any thread); False if too many wait already."""
+        if len(self._replays) >= _MOST_REPLAYS:
+            return False
+        self._replays.append(replay)
+        return True
+
+    def reply(self, message: Message) -> None:
+        """Send the answer to a command before all else; it is not kept for another connection."""
+        self._replies.append(message)
+
+    def shrink(self, size: int) -> None:
+        """Make batches of at most `size` bytes from now on: a larger one was refused."""
+        self._limit = min(self._limit, size)
+        self._room = min(self._room, size)
+
+    def split(self, refused: Outgoing) -> None:
+        """Send the rows of a refused batch again in two halves: one of them may be the culprit."""
+        half = len(refused.rows) // 2
+        for rows in (refused.rows[:half], refused.rows[half:]):
+            self._halves.append(Outgoing(self._renderer.tele(rows, late=True), rows, refused.again))
+
+    def take_back(self, outgoing: Outgoing) -> None:
+        """The broker does not have it after all. Rows come again by `rewind`, what only the broker lost here."""
+        if outgoing.again:
+            first, last = outgoing.rows[0], outgoing.rows[-1]
+            self._replays.appendleft(Replay(first.stream, first.epoch, first.seq, last.seq))
+        elif not outgoing.rows:
+            self._retained.forget(outgoing.message.topic)
+        for row in outgoing.rows:
+            self._announced.pop((row.device, row.type), None)
+
     def next(self, now: float, now_ms: int) -> Outgoing | float | None:
         """Return the next message; or the seconds until the pace allows one; or None if there is nothing to send."""
         if self._changed:
             self._changed = False
+            self._renderer.changed()
             for cursor in (self._alarm, self._usage, self._live):
-                cursor.dirty = True
-        found = self._next_alarm() or self._next_usage(late=False) or self._next_state(now_ms) or self._next_live()
+                cursor.unread = True
+        found = (
+            self._prompt(now_ms)
+            or self._next_alarm()
+            or self._next_usage(late=False)
+            or self._next_retained(now_ms)
+            or self._next_half()
+            or self._batch(self._live, late=False)
+        )
         if found is not None:
             return found
-        if self._usage.peek(self._reader, self.delivered) is None and self._next_row(self._backlog) is None:
-            return None
+        if self._usage.peek() is None and self._backlog.peek() is None and not self._has_replay():
+            # A cursor that has passed over a whole page of held rows has not come to its end.
+            cursors = (self._alarm, self._usage, self._live, self._backlog)
+            return 0.0 if any(cursor.unread for cursor in cursors) else None
         wait = self._pace.wait(now)
         if wait > 0:
             return wait
+        found = self._next_usage(late=True) or self._batch(self._backlog, late=True) or self._next_replay()
+        if found is None:
+            return 0.0
         self._pace.spend()
-        return self._next_usage(late=True) or self._batch(self._backlog, late=True)
+        return found
 
-    def confirm(self, outgoing: Outgoing) -> None:
-        """The broker has it."""
-        for row in outgoing.rows:
-            ranges = self.delivered.setdefault((row.stream, row.epoch), Ranges())
-            if row.seq not in ranges:
-                ranges.add(row.seq)
-                self.acknowledged[row.stream] += 1
+    def _cursor(self, stream: str, after: Position, until: Position | None = None) -> Cursor:
+        return Cursor(self._reader, self.delivery, stream, after, until, skip=self._skip)
 
-    def pending(self) -> dict[str, int]:
-        """Count what is accepted and not acknowledged, by stream."""
-        accepted = self._picture.view.storage.accepted
-        return {
-            stream: self._unsent[stream]
-            + accepted.get(stream, 0)
-            - self._first_accepted.get(stream, 0)
-            - self.acknowledged[stream]
-            for stream in STREAMS
-        }
+    def _skip(self, row: Row) -> bool:
+        return self.delivery.is_settled(row) or self._held(row)
 
-    def oldest_ms(self) -> int | None:
-        """Return the wall time (ms) of the oldest record that is not acknowledged."""
-        oldest: list[int] = []
-        for stream in STREAMS:
-            rows = self._reader.rows(stream, self._start(stream), 1)
-            oldest += [row.wall_ms for row in rows]
-        return min(oldest, default=None)
-
-    def _start(self, stream: str) -> Position:
-        """Return the position before the first row that is not acknowledged."""
-        for epoch in sorted(self._reader.epochs()):
-            ranges = self.delivered.get((stream, epoch), Ranges())
-            before = (epoch, ranges.first_missing(1) - 1)
-            rows = self._reader.rows(stream, before, 1)
-            if rows and rows[0].epoch == epoch:
-                return before
-        return self._reader.last(stream)
-
-    def _count_unsent(self, stream: str) -> int:
-        held = self._reader.count_after(stream, self._start(stream))
-        start = self._start(stream)
-        beyond = sum(
-            last - max(first, start[1] + 1) + 1
-            for (name, epoch), ranges in self.delivered.items()
-            if name == stream and epoch >= start[0]
-            for first, last in ranges
-            if epoch > start[0] or last > start[1]
-        )
-        return held - beyond
+    def _held(self, row: Row) -> bool:
+        return self._refusals.any_held() and self._refusals.holds(self._topics.of(row))
 
     def _late(self, row: Row) -> bool:
         return (row.epoch, row.seq) <= self._border[row.stream]
 
-    def _next_row(self, cursor: _Cursor) -> Row | None:
-        return cursor.peek(self._reader, self.delivered)
+    def _prompt(self, now_ms: int) -> Outgoing | None:
+        message = self._replies.popleft() if self._replies else self._retained.greeting(now_ms, self._refusals.holds)
+        return None if message is None else Outgoing(message)
 
     def _next_alarm(self) -> Outgoing | None:
-        row = self._next_row(self._alarm)
-        if row is None:
-            return self._announce()
-        self._alarm.take()
-        if row.type == "gap":
-            return self._gap(row)
-        return self._alarm_message(row, newest=self._reader.newest_alarm(row.device, row.type))
+        row = self._alarm.peek()
+        return self._announce() if row is None else self._single(self._alarm.take(), late=self._late(row))
 
     def _announce(self) -> Outgoing | None:
         """After a connect, say again what is raised: a broker that lost its state has lost the retained alarms."""
-        for key, alarm in self._picture.view.alarms.items():
-            if key in self._announced:
-                continue
-            self._announced.add(key)
-            row = self._reader.row("alarm", alarm.epoch, alarm.seq)
-            if row is not None and row.seq in self.delivered.get(("alarm", row.epoch), Ranges()):
-                return self._alarm_message(row, newest=(row.epoch, row.seq))
+        view = self._picture.view
+        if view is self._announcing:
+            return None
+        for key, alarm in view.alarms.items():
+            if self._announced.get(key) != (alarm.epoch, alarm.seq):
+                row = self._reader.row("alarm", alarm.epoch, alarm.seq)
+                if row is not None and self.delivery.is_confirmed(row) and not self._held(row):
+                    return self._single(row, late=True)
+        self._announcing = view
         return None
-
-    def _alarm_message(self, row: Row, *, newest: Position | None) -> Outgoing:
-        retain = newest == (row.epoch, row.seq)
-        self._know(row)
-        payload = payloads.alarm(row, self._names, late=not retain or self._late(row))
-        cleared = '"state":"cleared"' in row.body[:20]
-        expiry = _CLEARED_EXPIRY if cleared else None
-        return Outgoing(Message(self._topics.alarm(row.device, row.type), payload, retain, expiry), (row,))
 
     def _next_usage(self, *, late: bool) -> Outgoing | None:
-        row = self._next_row(self._usage)
-        if row is None or self._late(row) is not late:
+        row = self._usage.peek()
+        return None if row is None or self._late(row) is not late else self._single(self._usage.take(), late=late)
+
+    def _next_retained(self, now_ms: int) -> Outgoing | None:
+        message = self._retained.next(now_ms, self._refusals.holds)
+        return None if message is None else Outgoing(message)
+
+    def _next_half(self) -> Outgoing | None:
+        return self._halves.popleft() if self._halves else None
+
+    def _has_replay(self) -> bool:
+        if self._replaying is None and self._replays:
+            asked = self._replays.popleft()
+            after, until = (asked.epoch, asked.first - 1), (asked.epoch, asked.last)
+            self._replaying = Cursor(self._reader, self.delivery, asked.stream, after, until, skip=self._held)
+        return self._replaying is not None
+
+    def _next_replay(self) -> Outgoing | None:
+        cursor = self._replaying
+        if cursor is None:
             return None
-        self._usage.take()
-        if row.type == "gap":
-            return self._gap(row)
-        self._know(row)
-        return Outgoing(Message(self._topics.event(row.device), payloads.event(row, self._names, late=late)), (row,))
-
-    def _gap(self, row: Row) -> Outgoing:
-        self._know(row)
-        return Outgoing(Message(self._topics.gap(row.stream), payloads.gap(row, self._names)), (row,))
-
-    def _next_state(self, now_ms: int) -> Outgoing | None:
-        view = self._picture.view
-        if view.totals.changes != self._told.totals:
-            self._told.totals = view.totals.changes
-            payload = payloads.usage(view.totals, now_ms)
-            return Outgoing(Message(self._topics.leaf("usage"), payload, retain=True))
-        for name, device in view.devices.items():
-            if self._told.devices.get(name) != device.told:
-                self._told.devices[name] = device.told
-                payload = payloads.state(device, now_ms)
-                return Outgoing(Message(self._topics.state(name), payload, retain=True, expiry=_STATE_EXPIRY))
+        row = cursor.peek()
+        if row is not None:
+            return self._batch(cursor, late=True, again=True)
+        if not cursor.unread:
+            self._replaying = None
         return None
 
-    def _next_live(self) -> Outgoing | None:
-        return self._batch(self._live, late=False)
-
-    def _batch(self, cursor: _Cursor, *, late: bool) -> Outgoing | None:
-        """Take the next rows of one device, as many as fit one message."""
-        row = self._next_row(cursor)
+    def _batch(self, cursor: Cursor, *, late: bool, again: bool = False) -> Outgoing | None:
+        """Take the next row, and if it is a sample those of the same device that fit beside it."""
+        row = cursor.peek()
         if row is None:
             return None
-        self._know(row)
         cursor.take()
-        if row.type == "gap":
-            return self._gap(row)
-        room = payloads.MAX_PAYLOAD - _BATCH_HEAD - len(row.body.encode()) - _SAMPLE_HEAD
-        rows = [row, *cursor.take_like(row, room, self.delivered)]
-        payload = payloads.tele(rows, self._names, late=late)
-        return Outgoing(Message(self._topics.tele(row.device), payload, expiry=_TELE_EXPIRY), tuple(rows))
+        if row.stream != "tele" or row.type in (GAP, CORRECTION):
+            return self._single(row, late=late, again=again)
+        room = self._renderer.room(row, self._room - len(self._topics.of(row)))
+        rows = (row, *cursor.take_like(row, sample_size, room))
+        return Outgoing(self._renderer.tele(rows, late=late), rows, again)
 
-    def _know(self, row: Row) -> None:
-        """An epoch that began after this connection must have its name before its first row is rendered.
-
-        So must a boot that has been dated since: what is not rendered with its time is not corrected later either.
-        """
-        if row.epoch not in self._names.epochs or not (row.good or row.boot in self._names.offsets):
-            self._names = payloads.Names(self._topics.station, self._reader.epochs(), self._reader.offsets())
+    def _single(self, row: Row, *, late: bool, again: bool = False) -> Outgoing:
+        if row.stream != "alarm" or row.type in (GAP, CORRECTION):
+            return Outgoing(self._renderer.single(row, late=late), (row,), again)
+        message = self._renderer.alarm(row, late=late, again=again)
+        if message.retain:
+            self._announced[row.device, row.type] = (row.epoch, row.seq)
+        return Outgoing(message, (row,), again)

@@ -5,7 +5,15 @@ Fixed depth, so that `+` lines up over the whole fleet; one prefix a station, so
 
 from dataclasses import dataclass
 
+from edge_agent.journal import Row
+
 CONTRACT = "v1"
+GAP = "gap"
+"""Type of the rows that declare a loss."""
+CORRECTION = "clock_correction"
+"""Type of the rows that date records afterwards."""
+_PUBLISHED = frozenset({"status", "info", "state", "event", "alarm", "tele", "gap", "clock", "usage", "public", "cmd"})
+"""Classes whose meaning is fixed: no reply may pose as one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +53,35 @@ class Topics:
     def gap(self, stream: str) -> str:
         """Declared losses of one stream."""
         return f"{self.base}/gap/{stream}"
+
+    def of(self, row: Row) -> str:
+        """Where a journal row is published."""
+        if row.type == GAP:
+            return self.gap(row.stream)
+        if row.type == CORRECTION:
+            return self.leaf("clock")
+        if row.stream == "alarm":
+            return self.alarm(row.device, row.type)
+        return self.event(row.device) if row.stream == "usage" else self.tele(row.device)
+
+    @property
+    def commands(self) -> str:
+        """Topic filter of everything that is asked of this station."""
+        return f"{self.base}/cmd/#"
+
+    def verb(self, topic: str) -> str | None:
+        """Return `<device>/<name>` of a command's topic, None if it is none."""
+        prefix = f"{self.base}/cmd/"
+        verb = topic.removeprefix(prefix)
+        return verb if topic.startswith(prefix) and verb.count("/") == 1 else None
+
+    def reply(self, command: str) -> str:
+        """Where the answer to the command of this id is published."""
+        return f"{self.base}/reply/{command}"
+
+    def may_answer_at(self, topic: str) -> bool:
+        """True if a reply may go to this MQTT 5 response topic: our own prefix, but no class with a fixed meaning."""
+        prefix = f"{self.base}/"
+        rest = topic.removeprefix(prefix)
+        wild = "+" in rest or "#" in rest or "\0" in rest
+        return topic.startswith(prefix) and bool(rest) and not wild and rest.split("/")[0] not in _PUBLISHED

@@ -1,0 +1,91 @@
+"""Reads one stretch of a stream in order, a page at a time, passing over what need not or must not be sent now."""
+
+from collections import deque
+from collections.abc import Callable
+
+from edge_agent.journal import Row
+from edge_agent.journal_reader import Reader
+from edge_agent.uplink.delivery import Delivery, Position
+
+_PAGE = 200
+
+
+class Cursor:
+    """Rows of `stream` behind `after` up to `until` (inclusive; None: also those still to come).
+
+    `skip` says which rows to pass over. `unread` is True while a look at the journal may bring more; it is set anew
+    when something was committed.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        delivery: Delivery,
+        stream: str,
+        after: Position,
+        until: Position | None = None,
+        *,
+        skip: Callable[[Row], bool],
+    ) -> None:
+        self.unread = True
+        self._reader = reader
+        self._delivery = delivery
+        self._stream = stream
+        self._read_to = after
+        self._until = until
+        self._skip = skip
+        self._page: deque[Row] = deque()
+
+    def peek(self) -> Row | None:
+        """Return the next row to send, without taking it; reads one page at most, so None may come before the end."""
+        row = self._first()
+        if row is None and self.unread:
+            self._read()
+            row = self._first()
+        return row
+
+    def take(self) -> Row:
+        """Take the row that `peek` showed."""
+        return self._page.popleft()
+
+    def take_like(self, row: Row, size: Callable[[Row], int], room: int) -> list[Row]:
+        """Take the rows of the same device that are already read, in order, as many as fit into `room` bytes."""
+        taken: list[Row] = []
+        left: deque[Row] = deque()
+        for other in self._page:
+            if other.device != row.device or other.epoch != row.epoch or other.type != row.type:
+                left.append(other)
+            elif not self._skip(other):
+                needed = size(other)
+                if needed <= room:
+                    taken.append(other)
+                    room -= needed
+                else:
+                    # Later rows of this device must not overtake the one that did not fit.
+                    room = 0
+                    left.append(other)
+        self._page = left
+        return taken
+
+    def _first(self) -> Row | None:
+        while self._page:
+            if not self._skip(self._page[0]):
+                return self._page[0]
+            self._page.popleft()
+        return None
+
+    def _read(self) -> None:
+        rows = self._reader.rows(self._stream, self._read_to, _PAGE)
+        # A short page is the end for now; only a new commit can bring more.
+        self.unread = len(rows) == _PAGE
+        for row in rows:
+            if self._until is not None and (row.epoch, row.seq) > self._until:
+                self.unread = False
+                return
+            epoch, seq = self._read_to
+            first = seq + 1 if row.epoch == epoch else 1
+            if row.seq > first:
+                # Rows are committed in order, so what is missing here will never come.
+                self._delivery.settle(self._stream, row.epoch, first, row.seq - 1)
+            self._read_to = (row.epoch, row.seq)
+            self._page.append(row)

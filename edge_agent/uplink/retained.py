@@ -1,0 +1,80 @@
+"""The retained pictures of a connection: `status`, `info`, `usage`, `state/<device>`, each sent when it has changed.
+
+They have no history: what counts is that the broker's copy is the newest, also after it was refused or lost its state.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from edge_agent.picture import Picture, View
+from edge_agent.uplink import payloads
+from edge_agent.uplink.connection import Message
+from edge_agent.uplink.topics import Topics
+
+_STATE_EXPIRY = 86_400
+
+
+class Retained:
+    """Knows what this connection has been told."""
+
+    def __init__(self, topics: Topics, picture: Picture, info: Callable[[], Mapping[str, object]]) -> None:
+        self._topics = topics
+        self._picture = picture
+        self._info = info
+        self._session = ""
+        self._told: dict[str, int] = {}
+        self._seen: View | None = None
+        self._greeted = False
+
+    def begin(self, session: str) -> None:
+        """Begin a connection: the broker may have lost everything."""
+        self._session = session
+        self._told.clear()
+        self.look_again()
+
+    def forget(self, topic: str) -> None:
+        """The broker has not taken the newest message of `topic`: it is to be told again."""
+        self._told.pop(topic, None)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """A topic may be free again."""
+        self._seen = None
+        self._greeted = False
+
+    def greeting(self, now_ms: int, holds: Callable[[str], bool]) -> Message | None:
+        """Return who we are, first of all on a connection."""
+        if self._greeted:
+            return None
+        topics = self._topics
+        if self._tell(topics.leaf("status"), 1, holds):
+            payload = payloads.status(online=True, session=self._session, now_ms=now_ms)
+            return Message(topics.leaf("status"), payload, retain=True)
+        if self._tell(topics.leaf("info"), 1, holds):
+            return Message(topics.leaf("info"), payloads.encode(self._info()), retain=True)
+        self._greeted = True
+        return None
+
+    def next(self, now_ms: int, holds: Callable[[str], bool]) -> Message | None:
+        """Return the next picture that has changed."""
+        view = self._picture.view
+        if view is self._seen:
+            return None
+        for message in self._changed(view, now_ms, holds):
+            return message
+        self._seen = view
+        return None
+
+    def _changed(self, view: View, now_ms: int, holds: Callable[[str], bool]) -> Iterator[Message]:
+        topic = self._topics.leaf("usage")
+        if self._tell(topic, view.totals.changes, holds):
+            yield Message(topic, payloads.usage(view.totals, now_ms), retain=True)
+        for name, device in view.devices.items():
+            topic = self._topics.state(name)
+            if self._tell(topic, device.told, holds):
+                yield Message(topic, payloads.state(device, now_ms), retain=True, expiry=_STATE_EXPIRY)
+
+    def _tell(self, topic: str, version: int, holds: Callable[[str], bool]) -> bool:
+        if self._told.get(topic) == version or holds(topic):
+            return False
+        self._told[topic] = version
+        return True
