@@ -81,7 +81,7 @@ def _page(drivers: Mapping[str, DriverClass]) -> Iterator[str]:
         if name == "link":
             yield f"## `[[link]]`\n\n{field.description} {_FOOT_OF_LINKS}\n"
             for model in models:
-                yield from _section(f"### kind = {_values(model.model_fields['kind'])}", model)
+                yield from _section(f"### kind = {values_of(model.model_fields['kind'])}", model)
         elif name == "device":
             yield from _section(
                 "## `[[device]]`", Device, {key: f for key, f in Device.model_fields.items() if key in COMMON_KEYS}
@@ -102,14 +102,21 @@ def _section(title: str, model: type[BaseModel], fields: Mapping[str, FieldInfo]
 
 
 def _rows(prefix: str, fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    for name, field in keys_of(fields, prefix):
+        default = "**needed**" if field.is_required() else default_of(field)
+        yield f"| `{name}` | {values_of(field)} | {default} | {_words(field.description)} |"
+
+
+def keys_of(fields: Mapping[str, FieldInfo], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every key and, behind it, those of the tables below it, with their path: `inputs[].line`."""
     for name, field in fields.items():
-        default = "**needed**" if field.is_required() else _default(field)
-        yield f"| `{prefix}{name}` | {_values(field)} | {default} | {_words(field.description)} |"
+        yield f"{prefix}{name}", field
         for model in models_in(field.annotation):
-            yield from _rows(f"{prefix}{name}{_step(_schema(field))}.", model.model_fields)
+            yield from keys_of(model.model_fields, f"{prefix}{name}{_step(_schema(field))}.")
 
 
-def _default(field: FieldInfo) -> str:
+def default_of(field: FieldInfo) -> str:
+    """Return the default of a key as it would stand in the file, between back-quotes; a dash for none."""
     value = field.get_default(call_default_factory=True)
     if value is None or value in ({}, ()) or isinstance(value, BaseModel):
         return "–"
@@ -133,7 +140,7 @@ def _step(schema: dict[str, Any]) -> str:
     return ".NAME" if "additionalProperties" in schema and "properties" not in schema else ""
 
 
-def _values(field: FieldInfo) -> str:
+def values_of(field: FieldInfo) -> str:
     """Say in a few words what may stand behind the equals sign."""
     schema = _schema(field)
     if "enum" in schema or "const" in schema:

@@ -4,6 +4,7 @@ import argparse
 import inspect
 import sys
 
+from edge_agent.config_reference import default_of, keys_of, values_of
 from edge_agent.driver import Driver, Listener, driver_names, load_driver
 
 HELP = "list the installed drivers, or show the options of one"
@@ -22,9 +23,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     driver = load_driver(args.name)
     sys.stdout.write(f'{args.name}: {_title(args.name)}\nlink: kind = "{driver.wire}"\n')
-    for key, field in driver.Options.model_fields.items():
-        default = "required" if field.is_required() else f"default {field.get_default(call_default_factory=True)!r}"
-        sys.stdout.write(f"  {key} ({default})\n      {' '.join((field.description or '').split())}\n")
+    for key, field in keys_of(driver.Options.model_fields):
+        default = "required" if field.is_required() else f"default {default_of(field)}"
+        meaning = " ".join((field.description or "").split())
+        sys.stdout.write(f"  {key} ({default}): {values_of(field)}\n      {meaning}\n".replace("`", ""))
     return 0
 
 
@@ -36,4 +38,4 @@ def _title(name: str) -> str:
 
 
 def _has(driver: object, kind: type) -> bool:
-    return all(hasattr(driver, name) for name in ("poll" if kind is Driver else "feed",))
+    return hasattr(driver, "poll" if kind is Driver else "feed")
