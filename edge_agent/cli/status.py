@@ -16,7 +16,7 @@ from edge_agent.errors import AgentError
 HELP = "ask the running agent how the station is"
 _WITHIN_S = 5.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (to be replaced)
-_MARKS = {"ok": "ok", "waiting": "..", "info": "--", "warning": "! ", "major": "!!", "critical": "!!"}
+_MARKS = {"info": "--", "warning": "! ", "major": "!!", "critical": "!!"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +63,13 @@ def _concerns(answer: dict[str, Any]) -> Iterator[str]:
         why = f": {one['why']}" if "why" in one else ""
         yield f"{_MARKS[one['severity']]} {one['severity']}: {one['text']['en']} ({one['device']}{since}){why}"
     if not answer["concerns"]:
-        waiting = answer["waiting_devices"]
-        yield f".. {waiting} devices have not answered yet" if waiting else "ok all normal"
+        doubtful, waiting = answer["doubtful_devices"], answer["waiting_devices"]
+        if doubtful:
+            yield f"!  {doubtful} devices with old or bad data"
+        elif waiting:
+            yield f".. {waiting} devices have not answered yet"
+        else:
+            yield "ok all normal"
 
 
 def _tiles(answer: dict[str, Any]) -> Iterator[str]:

@@ -36,11 +36,16 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The banner: the worst concern and how many more there are, or none and how many devices are still awaited."""
+    """The banner: the worst concern and how many more there are.
+
+    Without a concern the station is still not normal while devices are `doubtful` (old or bad values) or `waiting` (not
+    heard since the start).
+    """
 
     level: Level
     worst: Concern | None
     more: int
+    doubtful: int
     waiting: int
 
 
@@ -50,11 +55,12 @@ def concerns(look: Look) -> tuple[Concern, ...]:
     return tuple(sorted(found, key=lambda one: (-_RANK[one.severity], -(one.since.at or float("-inf")))))
 
 
-def judge(found: tuple[Concern, ...], waiting: int) -> Verdict:
-    """Say it in one word; `waiting` devices have not answered since the start."""
+def judge(found: tuple[Concern, ...], doubtful: int, waiting: int) -> Verdict:
+    """Say it in one word."""
+    level: Level = "warning" if doubtful else "waiting" if waiting else "ok"
     if found:
-        return Verdict(found[0].severity.value, found[0], len(found) - 1, waiting)
-    return Verdict("waiting" if waiting else "ok", None, 0, waiting)
+        return Verdict(found[0].severity.value, found[0], len(found) - 1, doubtful, waiting)
+    return Verdict(level, None, 0, doubtful, waiting)
 
 
 def _alarms(look: Look) -> list[Concern]:

@@ -47,10 +47,9 @@ def device_rows(look: Look) -> tuple[DeviceRow, ...]:
 def _row(look: Look, device: Device) -> DeviceRow:
     points = look.points(device.name)
     polls = look.statistics.get(device.name)
-    at = polls.last_good if polls is not None else None
-    if at is None:
-        good = [point.mono for point in points.values() if point.reading.quality is Quality.GOOD]
-        at = max(good, default=None)
+    # Values count from when they were accepted; a device without values, or with bad ones only, from its last answer.
+    good = [point.mono for point in points.values() if point.reading.quality is Quality.GOOD]
+    at = max(good, default=polls.last_good if polls is not None else None)
     state, why = _state(look, device, at)
     return DeviceRow(
         device.name,
@@ -77,11 +76,13 @@ def _state(look: Look, device: Device, at: float | None) -> tuple[State, str]:
             return "bad", str(look.view.alarms[key].detail.get("why", ""))
     present = points.get("present")
     if device.may_be_absent and present is not None and present.reading.value is False:
-        return "absent", ""
+        return ("stale" if look.outdated(device.name, present.mono) else "absent"), ""
     if bad := _doubt(points.values(), Quality.BAD):
         return "bad", bad.reading.why
-    if at is None:
-        return ("listening" if device.name in look.listeners else "waiting"), ""
+    if at is None and device.name in look.listeners:
+        return "listening", ""
+    if at is None or not (points or device.name in look.listeners):
+        return "waiting", ""
     if stale := _doubt(points.values(), Quality.STALE):
         return "stale", stale.reading.why
     return ("stale" if look.outdated(device.name, at) else "ok"), ""

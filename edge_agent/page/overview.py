@@ -99,7 +99,9 @@ def overview(source: Source, listeners: frozenset[str]) -> Overview:
     return Overview(
         now=look.now,
         wall=look.wall,
-        verdict=judge(found, sum(row.state == "waiting" for row in rows)),
+        verdict=judge(
+            found, sum(row.state in {"stale", "bad"} for row in rows), sum(row.state == "waiting" for row in rows)
+        ),
         concerns=found,
         door=_door(look),
         visits=_visits(look),

@@ -19,6 +19,7 @@ def report(source: Source, look: Overview) -> dict[str, Any]:
         "agent": {"version": source.version, "running_s": _age(look, look.machine.started)},
         "verdict": look.verdict.level,
         "concerns": [_concern(look, one) for one in look.concerns],
+        "doubtful_devices": look.verdict.doubtful,
         "waiting_devices": look.verdict.waiting,
         "door": _known({"state": look.door.state, "age_s": _age(look, look.door.at), "stale": look.door.stale}),
         "visits": _known(

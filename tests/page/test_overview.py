@@ -43,13 +43,33 @@ def test_before_the_first_answers_nothing_is_called_normal() -> None:
     assert look(rig).verdict.waiting == 14
 
 
+def test_old_or_bad_data_is_not_called_normal() -> None:
+    """Without any alarm: values that stopped being accepted, or that cannot be true, are counted in the banner."""
+    rig = normal()
+    implausible = Reading("humidity_pct", None, quality=Quality.BAD, why="120 is outside 0 to 100")
+    rig.say("room", humidity_pct=implausible)
+    assert (look(rig).verdict.level, look(rig).verdict.doubtful) == ("warning", 1)
+    rig = normal()
+    rig.clock.advance(60)
+    rig.statistics["room"] = replace(rig.statistics["room"], last_good=rig.clock.monotonic())
+    assert states(rig)["room"] == "stale"
+    assert look(rig).verdict.level == "warning"
+
+
+def test_what_was_heard_but_never_accepted_is_still_awaited() -> None:
+    """A journal that takes nothing must not make the devices look fine."""
+    rig = Rig()
+    rig.statistics["room"] = Statistics(polls=3, good=3, last_good=rig.clock.monotonic())
+    assert states(rig)["room"] == "waiting"
+
+
 def test_the_banner_is_the_worst_alarm_and_counts_the_others() -> None:
     """Severity decides, then novelty; clearing all returns to normal."""
     rig = normal()
     rig.alarm("cabinet-03", "slot_unreadable", Severity.WARNING)
-    rig.clock.advance(60)
+    rig.clock.advance(10)
     rig.alarm("inputs", "smoke", Severity.CRITICAL)
-    rig.clock.advance(60)
+    rig.clock.advance(10)
     rig.alarm("locks", "lock_fault", Severity.WARNING)
     verdict = look(rig).verdict
     assert verdict.worst is not None

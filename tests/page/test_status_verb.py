@@ -75,12 +75,15 @@ def test_it_asks_where_the_station_file_says(
     assert text.index("Smoke") < text.index("visits")
 
 
-def test_it_prints_everything_as_json(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_everything_as_json(rig: Rig, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """For scripts: exactly what the page answered."""
     assert main(["status", "--json", "--url", url]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "ok"
     assert main(["status", "--url", url]) == 0
     assert "ok all normal" in capsys.readouterr().out
+    rig.clock.advance(60)
+    assert main(["status", "--url", url]) == 0
+    assert "!  15 devices with old or bad data" in capsys.readouterr().out
 
 
 def test_a_station_that_has_just_started_is_described_too(capsys: pytest.CaptureFixture[str]) -> None:
