@@ -1,9 +1,11 @@
 """Card readers that send every card by themselves over a serial line."""
 
+from drivers.card_uart.decoder import explain
 from drivers.card_uart.driver import CardUart
 from drivers.card_uart.options import CardUartOptions as Options
 from drivers.card_uart.simulator import CardUartSimulator as Simulator
 
 DRIVER = CardUart
+DECODERS = {"rdm6300": explain}
 
-__all__ = ["DRIVER", "Options", "Simulator"]
+__all__ = ["DECODERS", "DRIVER", "Options", "Simulator"]

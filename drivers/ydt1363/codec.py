@@ -1,9 +1,9 @@
 """The ASCII frame of YD/T 1363.3 (电总协议), which telecom air conditioners and many batteries speak.
 
-`SOI VER ADR CID1 CID2 LENGTH INFO CHKSUM 0D`: between the marks everything is ASCII hex, two digits a byte. In an answer
-the place of CID2 holds RTN. LENGTH is four digits: LCHKSUM, then LENID = how many characters INFO has; LCHKSUM makes the
-four digits' sum 0 modulo 16. CHKSUM makes the sum of all characters from VER to INFO plus itself 0 modulo 65536. Sources:
-fuhoo/ydn23 and jcaden/py-ydt1363, frames in `vectors/ydt1363.jsonl`; some devices begin with 3E instead of 7E (the latter).
+`SOI VER ADR CID1 CID2 LENGTH INFO CHKSUM 0D`: between the marks everything is ASCII hex, two digits a byte. In an
+answer the place of CID2 holds RTN. LENGTH is four digits: LCHKSUM, then LENID = how many characters INFO has; LCHKSUM
+makes the sum of the four 0 modulo 16. CHKSUM makes the sum of all characters from VER to INFO plus itself 0 modulo
+65536. SOI is 7E, on some devices 3E. Sources: fuhoo/ydn23 and jcaden/py-ydt1363, frames in `vectors/ydt1363.jsonl`.
 """
 
 from collections.abc import Callable

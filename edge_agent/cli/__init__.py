@@ -10,7 +10,7 @@ import sys
 from edge_agent import __version__
 from edge_agent.errors import AgentError, ConfigError
 
-VERBS = ("run", "check", "demo", "status", "probe", "tail", "export", "drivers")
+VERBS = ("run", "check", "demo", "status", "probe", "decode", "tail", "export", "drivers")
 
 
 def main(arguments: list[str] | None = None) -> int:
