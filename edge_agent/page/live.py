@@ -6,6 +6,7 @@ missed and costs nothing.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
@@ -29,17 +30,43 @@ class Pace:
     """Longest silence. A page that hears nothing for 20 s says that the connection is lost."""
 
 
+_AT = re.compile(r'(?<=data-at=")[-\d.]+')
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """HTML of one place of the screen, with the monotonic times in its `data-at` attributes taken out.
+
+    Every poll makes everything a little younger; only times need to be sent then, not the screen.
+    """
+
+    bare: str
+    html: str
+    ages: tuple[float, ...]
+
+    @classmethod
+    def of(cls, html: str) -> "Part":
+        """Take the times out. Text cannot pass for an attribute: its quotes are escaped."""
+        return cls(_AT.sub("", html), html, tuple(float(at) for at in _AT.findall(html)))
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a page needs to show a look: its monotonic time, and the HTML of each part by the id of its place."""
+    """What a page needs to show a look: its monotonic time, and each part by the id of its place."""
 
     now: float
-    parts: Mapping[str, str]
+    parts: Mapping[str, Part]
 
-    def since(self, before: Mapping[str, str]) -> str:
-        """Return as JSON what differs from `before`."""
-        changed = {name: html for name, html in self.parts.items() if before.get(name) != html}
-        return json.dumps({"now": round(self.now, 2), "parts": changed}, ensure_ascii=False)
+    def since(self, before: Mapping[str, Part]) -> str:
+        """Return as JSON what differs from `before`: HTML of parts, or only the times in them, in their order."""
+        parts, ages = {}, {}
+        for name, part in self.parts.items():
+            known = before.get(name)
+            if known is None or known.bare != part.bare:
+                parts[name] = part.html
+            elif known.ages != part.ages:
+                ages[name] = part.ages
+        return json.dumps({"now": round(self.now, 1), "parts": parts, "ages": ages}, ensure_ascii=False)
 
 
 class Live:
@@ -83,7 +110,7 @@ class Live:
         self._streams += 1
         try:
             yield f"retry: {_RETRY_MS}\n\n"
-            before: Mapping[str, str] = {}
+            before: Mapping[str, Part] = {}
             told_at = float("-inf")
             while not self._closed:
                 pulse = self._pulse

@@ -8,13 +8,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edge_agent.driver import load_driver
-from edge_agent.page.live import Frame
+from edge_agent.page.live import Frame, Part
 from edge_agent.page.overview import Overview, overview
 from edge_agent.page.source import Source
 from edge_agent.page.words import LANGUAGES, Language, words
 
 PARTS = ("banner", "door", "visits", "climate", "uplink", "cabinets", "machine", "alarms", "devices")
-"""Parts of the screen: each is a template and the id of the place it is put into."""
+"""Parts of the screen: each is a template and the id of its place. The devices are parts of their own."""
 _ICONS = {"ok": "✓", "waiting": "…", "info": "i", "warning": "!", "major": "✕", "critical": "✕"}
 _SPANS = ("s", "m", "h", "d")
 
@@ -46,9 +46,10 @@ class Renderer:
     def frame(self, language: Language) -> Frame:
         """Return the parts; ages are left to the page's script, so that a part changes only with its content."""
         context = self._context(language, live=True)
-        parts = {name: self._template(f"{name}.html", context) for name in PARTS}
-        parts["title"] = self._template("title.html", context)
-        return Frame(context["o"].now, parts)
+        parts = {name: self._template(f"{name}.html", context) for name in (*PARTS, "title") if name != "devices"}
+        for device in context["o"].devices:
+            parts[f"device-{device.name}"] = self._template("device.html", context | {"d": device})
+        return Frame(context["o"].now, {name: Part.of(html) for name, html in parts.items()})
 
     def _template(self, name: str, context: dict[str, Any]) -> str:
         return self._environment.get_template(name).render(context)

@@ -82,7 +82,7 @@ def test_the_language_is_switched_and_remembered(phone: Page, server: PageServer
 
 def test_changes_appear_by_themselves(rig: Rig, phone: Page) -> None:
     """An alarm, a visit and a temperature reach the open page, its title too; what was unfolded stays so."""
-    details = phone.locator("#device-room")
+    details = phone.locator("#points-room")
     details.locator("summary").click()
     rig.alarm("inputs", "smoke", Severity.CRITICAL)
     rig.say("room", temperature_c=19.5, humidity_pct=61.0)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from edge_agent.page.live import MAX_STREAMS, Frame, Live, Pace
+from edge_agent.page.live import MAX_STREAMS, Frame, Live, Pace, Part
 from edge_agent.page.words import Language
 from edge_agent.picture import Picture
 
@@ -25,8 +25,12 @@ class Screen:
     def render(self, language: Language) -> Frame:
         """One part that changes and one that does not."""
         self.renders += 1
-        parts = {"uplink": f"{language} {self.picture.view.uplink.connections}", "door": "closed"}
-        return Frame(float(self.renders), parts)
+        uplink = self.picture.view.uplink
+        parts = {
+            "uplink": f"{language} {uplink.connections}",
+            "door": f'closed <time data-at="{uplink.published}.5"></time>',
+        }
+        return Frame(float(self.renders), {name: Part.of(html) for name, html in parts.items()})
 
     def change(self, connections: int) -> None:
         """Change the picture, from whatever thread."""
@@ -65,13 +69,37 @@ def test_the_whole_state_comes_first_and_then_what_changed() -> None:
     async def work(stream: AsyncGenerator[str, None]) -> None:
         first = await following(stream)
         assert first.startswith("id: 1\nevent: state\n")
-        assert state(first) == {"uplink": "zh 0", "door": "closed"}
+        assert state(first) == {"uplink": "zh 0", "door": 'closed <time data-at="0.5"></time>'}
         await asyncio.to_thread(screen.change, 1)
         second = await following(stream)
         assert second.startswith("id: 2\n")
         assert state(second) == {"uplink": "zh 1"}
 
     watched(screen, work)
+
+
+def test_what_only_got_younger_is_sent_as_times() -> None:
+    """A poll that brings the same values costs a few bytes, not the screen."""
+    screen = Screen(PATIENT)
+
+    async def work(stream: AsyncGenerator[str, None]) -> None:
+        await following(stream)
+        screen.picture.change(lambda view: replace(view, uplink=replace(view.uplink, published=7)))
+        event = await following(stream)
+        assert json.loads(event.splitlines()[2].removeprefix("data: ")) == {
+            "now": 2.0,
+            "parts": {},
+            "ages": {"door": [7.5]},
+        }
+
+    watched(screen, work)
+
+
+def test_text_cannot_pass_for_a_time() -> None:
+    """What a device says is escaped, so it is never taken out of the page."""
+    part = Part.of('<p>data-at=&#34;12&#34;</p><time data-at="3.4"></time>')
+    assert part.ages == (3.4,)
+    assert "data-at=&#34;12&#34;" in part.bare
 
 
 def test_a_burst_of_changes_is_one_look() -> None:

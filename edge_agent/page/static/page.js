@@ -46,12 +46,20 @@
     grow(place);
   }
 
+  // Nothing but the ages of a part has changed: its times, in their order.
+  function age(id, ages) {
+    var place = document.getElementById(id), times = place ? place.querySelectorAll("time[data-at]") : [];
+    for (var i = 0; i < times.length && i < ages.length; i++) { times[i].setAttribute("data-at", ages[i]); }
+    if (place) { grow(place); }
+  }
+
   function take(text) {
     var state = JSON.parse(text);
     offset = state.now - clock();
     heard = clock();
     updated.setAttribute("data-at", state.now);
     for (var id in state.parts) { put(id, state.parts[id]); }
+    for (id in state.ages) { age(id, state.ages[id]); }
     lost.hidden = true;
   }
 
