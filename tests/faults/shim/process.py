@@ -20,6 +20,7 @@ from edge_agent.demo.station import SimulatedStation
 from edge_agent.journal import Row
 from edge_agent.journal_reader import Reader
 from tests.faults.shim.shim import Faults
+from tests.faults.told import AlarmSink
 from tests.stations import HEAD, READER, ROOM, Centre, centre, wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -102,6 +103,7 @@ class Ground:
     directory: Path
     simulated: SimulatedStation
     broker: Centre
+    told: AlarmSink
     faults: Faults
     polls: list[float] = field(default_factory=list)
     """Monotonic times at which the room's sensor was asked."""
@@ -127,11 +129,6 @@ class Ground:
     def visits_at_sink(self) -> int:
         """Return how many visits have arrived, each id once."""
         return sum(body["type"] == "visit" for body in self.broker.sink.of("usage").values())
-
-    def alarms_at_sink(self, code: str) -> list[str]:
-        """Return the states told of one alarm, in order of seq."""
-        found = [body for body in self.broker.sink.of("alarm").values() if body["type"] == code]
-        return [body["state"] for body in sorted(found, key=lambda body: int(body["id"].rpartition("/")[2]))]
 
     def longest_pause(self, since: float) -> float:
         """Return the longest time the sensor was left alone since a monotonic time, s."""
@@ -165,13 +162,14 @@ class Ground:
 def ground(shim: Path, directory: Path, *, journal: Path | None = None) -> Iterator[Ground]:
     """Build a station with a card reader and a sensor around an agent that is still to be started."""
     with tempfile.TemporaryDirectory(prefix="edge-agent-", dir="/dev/shm") as ports, centre() as broker:
+        told = broker.sink = AlarmSink()
         text = (HEAD + READER + ROOM).replace("/dev/serial/by-id", ports)
         text = text.replace("DIRECTORY/journal", str(journal or directory / "journal"))
         simulated = SimulatedStation(
             directory, broker=f"127.0.0.1:{broker.thread.port}", page="127.0.0.1:8080", text=text, ports=Path(ports)
         )
         with Faults(shim, journal or directory / "journal", directory / "control") as faults:
-            it = Ground(directory, simulated, broker, faults)
+            it = Ground(directory, simulated, broker, told, faults)
             room = simulated.simulators["room"]
             answer = room.answer
 
