@@ -42,6 +42,8 @@ class Look:
     """By the name of their picture, the cabinet's own or a slot's."""
     parts: frozenset[str]
     """Devices that are part of a cabinet."""
+    batteries: Mapping[str, str]
+    """Device of a battery -> picture of its slot."""
     listeners: frozenset[str]
 
     @classmethod
@@ -62,6 +64,12 @@ class Look:
             devices={device.name: device for device in config.device},
             cabinets={name: cabinet for cabinet in config.cabinet for name in cabinet.pictures},
             parts=frozenset(points | {slot.battery for slot in wiring if slot.battery is not None}),
+            batteries={
+                slot.battery: name
+                for cabinet in config.cabinet
+                for slot, name in zip(cabinet.wiring, cabinet.pictures[1:], strict=True)
+                if slot.battery is not None
+            },
             listeners=listeners,
         )
 
@@ -72,8 +80,7 @@ class Look:
 
     def rooms(self) -> list[str]:
         """Return the devices of the room, in the order of the station file: all that no cabinet hides."""
-        batteries = {slot.battery for cabinet in self.config.cabinet for slot in cabinet.wiring}
-        return [name for name in self.devices if name not in batteries]
+        return [name for name in self.devices if name not in self.batteries]
 
     def fresh(self, name: str, point: Point) -> bool:
         """Return whether a value can still be taken for the present one."""
@@ -84,11 +91,15 @@ class Look:
         return name not in self.listeners and self.now - at > self._patience(name)
 
     def label(self, name: str) -> Bilingual:
-        """Return what people call a device, a cabinet, one of its slots, a link or the station."""
+        """Return what people call a device, a cabinet, one of its slots, a link or the station.
+
+        A battery without a name of its own is called by its slot.
+        """
+        if name in self.devices and (own := self.devices[name].label) is not None:
+            return own
+        name = self.batteries.get(name, name)
         if name in self.cabinets:
             return self._cabinet_label(name)
-        if name in self.devices:
-            return self.devices[name].label or Said(name, name)
         return said("station") if name == "station" else Said(name, name)
 
     def since(self, stamp: Stamp) -> Since:

@@ -130,6 +130,12 @@ def test_names_for_people_reach_the_alarm() -> None:
     rig.alarm("cabinet-03", "slot_unreadable", Severity.WARNING)
     assert look(rig).concerns[0].label.zh == "换电柜 3 号仓"
     rig.clear()
+    rig.alarm("battery-05", "battery_protection")
+    assert look(rig).concerns[0].label.zh == "5 号电池"
+    unnamed = tuple(device.model_copy(update={"label": None}) for device in rig.config.device)
+    rig.config = rig.config.model_copy(update={"device": unnamed})
+    assert look(rig).concerns[0].label.en == "Swap cabinet, slot 5"
+    rig.clear()
     rig.alarm("bus", "link_lost")
     assert look(rig).concerns[0].label.en == "bus"
     rig.clear()
