@@ -240,7 +240,10 @@ class Worker:
             return
         if heard:
             stats = slot.statistics
-            slot.statistics = replace(stats, polls=stats.polls + 1, good=stats.good + 1, last_good=at)
+            polled = isinstance(slot.driver, Driver)
+            # What a polled device says unasked is no answer: whether it answers is told by its polls alone.
+            counted = stats if polled else replace(stats, polls=stats.polls + 1, good=stats.good + 1)
+            slot.statistics = replace(counted, last_good=at)
             self._sink.submit(slot.name, heard, at)
 
     def _poll_due(self) -> None:

@@ -253,13 +253,50 @@ def test_bytes_that_come_unasked_are_taken_with_their_time() -> None:
     assert link.take() is None
 
 
-def test_what_waits_when_a_question_is_asked_is_gone_for_take() -> None:
-    """Bytes caught by `wait` are thrown away by a question, not handed to it."""
-    link, port, _ = opened([(0.1, b"A2")])
+def test_what_waits_when_a_question_is_asked_is_no_answer_and_not_lost() -> None:
+    """Bytes caught by `wait` are not handed to the question; whoever listens gets them, with their time."""
+    link, port, clock = opened([(0.1, b"A2")])
     port.say(b"A1")
     link.wait(1.0)
+    asked = clock.monotonic()
     assert link.ask(b"Q1", reply=any_of(b"A"), within=0.5) == b"A2"
+    chunk = link.take()
+    assert chunk is not None
+    assert (chunk.data, chunk.at) == (b"A1", pytest.approx(asked))
     assert link.take() is None
+
+
+def test_what_comes_beside_an_answer_is_not_lost() -> None:
+    """What a device says unasked before or behind an answer, or instead of one, waits for those who listen."""
+    link, port, _ = opened([(0.1, b"<door 3>A1<door 4>")], [(0.1, b"<door 5>")], [])
+    assert link.ask(b"Q1", reply=any_of(b"A"), within=0.5) == b"A1"
+    with pytest.raises(DeviceError):
+        link.ask(b"Q2", reply=any_of(b"A", key="other"), within=0.5)
+    with pytest.raises(LinkTimeout):
+        link.ask(b"Q3", reply=any_of(b"B"), within=0.5)
+    port.say(b"<door 6>", after=0.2)
+    with pytest.raises(LinkTimeout):
+        link.ask(b"Q4", reply=any_of(b"B"), within=0.5)
+    link.wait(60.0)
+    assert [chunk.data for chunk in iter(link.take, None)] == [b"<door 3>", b"<door 4>", b"<door 5>", b"<door 6>"]
+
+
+def test_an_echo_is_not_handed_to_those_who_listen() -> None:
+    """What the adapter repeats of the question is nothing a device said."""
+    link, _, _ = opened([(0.0, b"Q1"), (0.1, b"A1")])
+    assert link.ask(b"Q1", reply=any_of(b"A"), within=0.5) == b"A1"
+    assert link.take() is None
+
+
+def test_what_nobody_takes_is_bounded() -> None:
+    """On a link without listeners only the latest few kB wait."""
+    link, port, _ = opened(*([[(0.1, b"A1")]] * 30))
+    for number in range(30):
+        port.say(b"%03d" % number + bytes(497))
+        link.ask(b"Q1", reply=any_of(b"A"), within=0.5)
+    kept = [chunk.data for chunk in iter(link.take, None)]
+    assert sum(map(len, kept)) <= 4096
+    assert kept[-1].startswith(b"029")
 
 
 def test_the_tap_sees_both_directions() -> None:
@@ -270,7 +307,8 @@ def test_the_tap_sees_both_directions() -> None:
     port.say(b"old")
     link.ask(b"Q1", reply=any_of(b"A"), within=0.5)
     port.say(b"new")
-    link.take()
+    while link.take():
+        pass
     assert seen == [("<", b"old"), (">", b"Q1"), ("<", b"A1"), ("<", b"new")]
 
 

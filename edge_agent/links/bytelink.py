@@ -4,12 +4,14 @@ Why not a Modbus library: on one RS-485 pair Modbus, meters, lock boards and bat
 that, and those measured take a late answer for the answer to the next question. So the rules live here once:
 
 * drain before sending; keep the guard time between frames;
+* keep what came beside an answer for those who listen: a device may speak by itself just while another is asked;
 * drop the local echo of half-duplex adapters by count;
 * hand everything received to the reply's shape, which skips noise and checks the frame;
 * after a timeout ask nothing that a late answer could satisfy until `max_reply_delay` has passed; after a damaged
   answer only the same question, because what looked like the answer may have been noise before it.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -70,6 +72,7 @@ class ByteLink:
         self._timing = timing or Timing()
         self._port: Port | None = None
         self._pending = b""
+        self._unasked: deque[Chunk] = deque()
         self._free_at = 0.0
         self._echoes = False
         self._blocked: dict[Hashable, _Block] = {}
@@ -99,13 +102,15 @@ class ByteLink:
 
     def wait(self, seconds: float) -> None:
         """Rest until bytes arrive unasked, `wake` is called, or `seconds` have passed."""
-        if not self._pending:
+        if not self._pending and not self._unasked:
             self._pending = self._read(seconds)
 
     def take(self) -> Chunk | None:
-        """What arrived unasked since the last call, or None."""
+        """What arrived unasked, the oldest first, or None; also what came beside the answer of a device asked."""
         if self._port is None:
             return None
+        if self._unasked:
+            return self._unasked.popleft()
         data = self._pending + self._read(0.0)
         self._pending = b""
         if not data:
@@ -163,6 +168,9 @@ class ByteLink:
             if (frame := reply.find(body)) is not None:
                 if not ambiguous:
                     self._learn(request, received, frame)
+                before, _, after = body.partition(frame)
+                self._keep(before)
+                self._keep(after)
                 return frame
             left = deadline - self._clock.monotonic()
             if left <= 0 or len(received) > _MAX_REPLY:
@@ -175,6 +183,7 @@ class ByteLink:
                 self._show("<", chunk)
                 received += chunk
         if body:
+            self._keep(body)
             raise DeviceError("no valid answer in what was received", raw=body)
         raise LinkTimeout(f"no answer on {self.name}")
 
@@ -210,7 +219,7 @@ class ByteLink:
             self._echoes = False
 
     def _drain(self) -> None:
-        """Throw away what came unasked: an answer to an earlier question must not meet this one."""
+        """Set aside what came unasked: an answer to an earlier question must not meet this one."""
         stale = self._pending
         self._pending = b""
         while chunk := self._read(0.0):
@@ -219,10 +228,18 @@ class ByteLink:
                 raise LinkError(f"{self.name} babbles without pause; unplug its devices one by one to find which")
         if stale:
             self._show("<", stale)
+            self._keep(stale)
+
+    def _keep(self, data: bytes) -> None:
+        """Set bytes aside that are no answer; with nobody to take them, the oldest go."""
+        if data:
+            self._unasked.append(Chunk(at=self._clock.monotonic(), data=data))
+        while sum(len(chunk.data) for chunk in self._unasked) > _MAX_REPLY:
+            self._unasked.popleft()
 
     def _rest_until(self, when: float) -> None:
         while (left := when - self._clock.monotonic()) > 0:
-            self._read(left)
+            self._keep(self._read(left))
 
     def _read(self, within: float) -> bytes:
         return self._need().read(within)
