@@ -19,12 +19,15 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from edge_agent.alarms import CATALOGUE
 from edge_agent.cards import CardKey
+from edge_agent.crc import crc16
 from edge_agent.errors import AgentError, DeviceError, LinkError, LinkTimeout
 from edge_agent.records import Alarm, CardRef, Event, Json, Quality, Reading, Record, Scalar, Severity, Value
 from edge_agent.units import Duration
 
 __all__ = [
+    "ALARM_CODES",
     "Actor",
     "Alarm",
     "Capture",
@@ -56,11 +59,15 @@ __all__ = [
     "Site",
     "Value",
     "Wire",
+    "crc16",
     "driver_names",
     "load_driver",
 ]
 
 _GROUP = "edge_agent.drivers"
+
+ALARM_CODES = frozenset(CATALOGUE)
+"""Every alarm that may be raised; a code of one's own goes into edge_agent/alarms.py first."""
 
 
 class Wire(StrEnum):
@@ -130,12 +137,14 @@ class ReplyShape:
     noise skipped), or None while there is none; it must not raise. `key` names the set of frames that `find` would
     accept: after a timeout the link will not ask anything with an equal key until a late answer can no longer come.
     `size` is the length of the expected frame in bytes, 0 = unknown: once so much garbage has come, the answer
-    is spent: waiting on is useless and the question may be repeated at once.
+    is spent: waiting on is useless and the question may be repeated at once. `guard` is the silence in seconds that
+    this device needs on the wire before the question, where the link's own pause is too short for it.
     """
 
     key: Hashable
     find: Callable[[bytes], bytes | None]
     size: int = 0
+    guard: float = 0.0
 
 
 class Link(Protocol):
@@ -146,6 +155,9 @@ class Link(Protocol):
 
         Raises LinkTimeout (nothing came), DeviceError (bytes came but no good frame) or LinkError (the port failed).
         """
+
+    def monotonic(self) -> float:
+        """Return monotonic seconds: a driver without a clock of its own judges by them how fast a value changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,9 @@ class FakeLink:
     def ask(self, request: bytes, *, reply: object, within: float) -> bytes:
         raise AssertionError
 
+    def monotonic(self) -> float:
+        return self.clock.monotonic()
+
 
 @dataclass
 class Asked:

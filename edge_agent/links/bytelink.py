@@ -14,10 +14,11 @@ that, and those measured take a late answer for the answer to the next question.
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from edge_agent.clock import Clock
-from edge_agent.driver import Chunk, DeviceError, LineRequest, LinkError, LinkTimeout, ReplyShape
+from edge_agent.driver import Chunk, DeviceError, LineRequest, Link, LinkError, LinkTimeout, ReplyShape
+from edge_agent.links.line import Line
 
 _MAX_REPLY = 4096
 """Bytes kept of one answer: no protocol here has longer frames, so more is a babbling device."""
@@ -37,6 +38,14 @@ class Port(Protocol):
 
     def close(self) -> None:
         """Release the port; never raises."""
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A port whose line can be set while it is open."""
+
+    def tune(self, line: Line | None) -> None:
+        """Send and receive as `line` says from now on; None = as the port was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,8 @@ class ByteLink:
         self._port: Port | None = None
         self._pending = b""
         self._unasked: deque[Chunk] = deque()
-        self._free_at = 0.0
+        self._quiet_since = 0.0
+        self._line: Line | None = None
         self._echoes = False
         self._blocked: dict[Hashable, _Block] = {}
 
@@ -88,6 +98,7 @@ class ByteLink:
         if self._port is None:
             self._port = self._opener()
             self._pending = b""
+            self._line = None
 
     def close(self) -> None:
         """Let go of the port at once: a kept descriptor makes a re-plugged adapter come back under another name."""
@@ -123,9 +134,18 @@ class ByteLink:
         block = self._blocked.get(key)
         return block.until if block else 0.0
 
-    def ask(self, request: bytes, *, reply: ReplyShape, within: float) -> bytes:
-        """See `driver.Link.ask`."""
-        repeated = self._rest_before(request, reply.key)
+    def monotonic(self) -> float:
+        """See `driver.Link.monotonic`."""
+        return self._clock.monotonic()
+
+    def tuned(self, line: Line) -> Link:
+        """Return this link for a device that speaks at a baud rate or parity of its own."""
+        return _Tuned(self, line)
+
+    def ask(self, request: bytes, *, reply: ReplyShape, within: float, line: Line | None = None) -> bytes:
+        """See `driver.Link.ask`; `line` differs from the link's own for a device that speaks otherwise."""
+        repeated = self._rest_before(request, reply)
+        self._tune(line)
         self._drain()
         port = self._need()
         self._show(">", request)
@@ -147,18 +167,31 @@ class ByteLink:
                 self._blocked[reply.key] = _Block(late, request)
             return frame
         finally:
-            self._free_at = self._clock.monotonic() + self._timing.guard
+            self._quiet_since = self._clock.monotonic()
 
-    def _rest_before(self, request: bytes, key: Hashable) -> bool:
+    def _rest_before(self, request: bytes, reply: ReplyShape) -> bool:
         """Wait until `request` may be sent; True if it goes out early, as the repetition of itself."""
         now = self._clock.monotonic()
+        free_at = self._quiet_since + max(self._timing.guard, reply.guard, self._line.guard if self._line else 0.0)
         self._blocked = {other: block for other, block in self._blocked.items() if block.until > now}
-        block = self._blocked.pop(key, None)
+        block = self._blocked.pop(reply.key, None)
         if block is not None and block.request == request:
-            self._rest_until(self._free_at)
+            self._rest_until(free_at)
             return True
-        self._rest_until(max(self._free_at, block.until if block else 0.0))
+        self._rest_until(max(free_at, block.until if block else 0.0))
         return False
+
+    def _tune(self, line: Line | None) -> None:
+        """Change the line while the wire is idle, and give the others one character and their guard to notice."""
+        if line == self._line:
+            return
+        port = self._need()
+        if not isinstance(port, Tunable):
+            raise LinkError(f"{self.name} cannot change its baud rate or parity for one device")
+        port.tune(line)
+        slower = max((one for one in (line, self._line) if one), key=lambda one: one.character)
+        self._line = line
+        self._rest_until(self._clock.monotonic() + slower.character + max(self._timing.guard, slower.guard))
 
     def _receive(self, request: bytes, reply: ReplyShape, deadline: float) -> bytes:
         received = b""
@@ -252,3 +285,19 @@ class ByteLink:
     def _show(self, direction: str, data: bytes) -> None:
         if self.tap is not None:
             self.tap(direction, data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tuned:
+    """A ByteLink as one of its devices needs it."""
+
+    link: ByteLink
+    line: Line
+
+    def ask(self, request: bytes, *, reply: ReplyShape, within: float) -> bytes:
+        """See `driver.Link.ask`."""
+        return self.link.ask(request, reply=reply, within=within, line=self.line)
+
+    def monotonic(self) -> float:
+        """See `driver.Link.monotonic`."""
+        return self.link.monotonic()

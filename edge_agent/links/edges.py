@@ -88,6 +88,10 @@ class EdgeLink:
         del request, reply, within
         raise LinkError(f"{self.name} carries edges; nothing can be asked on it")
 
+    def monotonic(self) -> float:
+        """See `driver.Link.monotonic`."""
+        return self._clock.monotonic()
+
     def _read(self, within: float) -> list[Edge]:
         if not self._open:
             raise LinkError(f"{self.name} is not open", gone=True)

@@ -22,13 +22,12 @@ import serial
 
 from edge_agent.driver import LinkError
 from edge_agent.links.bytelink import Timing
+from edge_agent.links.line import Line, Parity, StopBits
 from edge_agent.links.wake import Waker
 
 _READ_SIZE = 4096
 _WRITE_SLACK = 1.0
 """Seconds a write may take beyond the time its bytes need on the wire."""
-_SHORTEST_GUARD = 0.00175
-"""Modbus over Serial Line V1.02 §2.5.1.1: above 19200 baud the pause between frames stays at 1.75 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,18 @@ class SerialSettings:
 
     port: str
     baud: int = 9600
-    parity: Literal["N", "E", "O"] = "N"
-    stop_bits: Literal[1, 2] = 1
+    parity: Parity = "N"
+    stop_bits: StopBits = 1
+
+    @property
+    def line(self) -> Line:
+        """How characters look on it."""
+        return Line(self.baud, self.parity, self.stop_bits)
 
     @property
     def character(self) -> float:
         """Seconds one character takes: start bit, 8 data bits, parity, stop bits."""
-        return (9 + (self.parity != "N") + self.stop_bits) / self.baud
+        return self.line.character
 
 
 def timing_for(
@@ -55,7 +59,7 @@ def timing_for(
 ) -> Timing:
     """Return the link's timing; `guard` (s) defaults to 3.5 characters, the longest any protocol here asks for."""
     if guard is None:
-        guard = max(3.5 * settings.character, _SHORTEST_GUARD)
+        guard = settings.line.guard
     return Timing(guard=guard, max_reply_delay=max_reply_delay, echo=echo)
 
 
@@ -65,6 +69,7 @@ class SerialPort:
     def __init__(self, device: serial.Serial, settings: SerialSettings) -> None:
         self._device = device
         self._settings = settings
+        self._character = settings.character
         self._waker = Waker()
         self._poll = select.poll()
         self._poll.register(device.fileno(), select.POLLIN)
@@ -72,7 +77,7 @@ class SerialPort:
 
     def write(self, data: bytes) -> None:
         """Send all of `data` and wait until the kernel has handed it on; LinkError(gone=True) if that cannot be."""
-        needed = len(data) * self._settings.character + _WRITE_SLACK
+        needed = len(data) * self._character + _WRITE_SLACK
         deadline = time.monotonic() + needed
         with self._gone_on_failure():
             self._device.write_timeout = needed
@@ -83,7 +88,7 @@ class SerialPort:
                     # Bytes left in the queue would go out later, as a request that nobody asks any more.
                     self._device.reset_output_buffer()
                     raise serial.SerialTimeoutException("Write timeout")
-                select.select((), (), (), self._settings.character)
+                select.select((), (), (), self._character)
 
     def read(self, within: float) -> bytes:
         """Return what has arrived, waiting at most `within` seconds for the first byte; b"" if nothing came.
@@ -101,6 +106,16 @@ class SerialPort:
                 # pyserial sets VMIN 0, so "ready" followed by nothing is how a lost adapter looks.
                 raise OSError(errno.EIO, "end of file")
             return data
+
+    def tune(self, line: Line | None) -> None:
+        """Send and receive as `line` says from now on, None = as opened; LinkError(gone=True) if that cannot be."""
+        line = line or self._settings.line
+        with self._gone_on_failure():
+            try:
+                self._device.apply_settings({"baudrate": line.baud, "parity": line.parity, "stopbits": line.stop_bits})
+            except ValueError as error:  # a baud rate the system does not know
+                raise OSError(errno.EINVAL, str(error)) from error
+        self._character = line.character
 
     def wake(self) -> None:
         """Make a waiting `read`, or else the next one, return at once."""
