@@ -1,0 +1,69 @@
+"""From the start of the process to its first published value, with an empty journal and with a million rows."""
+
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from edge_agent.journal import Batch, Row
+from edge_agent.journal_open import open_journal
+from edge_agent.ranges import Ranges
+from tests.benchmarks.agent_process import agent, surroundings
+from tests.stations import HEAD, ROOM, wait_for
+
+ROWS = 1_000_000
+UNSENT = 100_000
+"""Visits among them that the centre does not have yet."""
+RUNS = 5
+_PIECE = 20_000
+_SAMPLE = json.dumps({f"point_{point}_v": 230.0 + point for point in range(4)}, separators=(",", ":"))
+_VISIT = '{"reader":"door"}'
+
+
+def fill(directory: Path) -> None:
+    """Write a journal of `ROWS` rows: telemetry that has been delivered, and visits that have not."""
+    journal = open_journal(directory, "00000000-0000-4000-8000-000000000001").journal
+    now = round(time.time() * 1000)
+
+    def row(stream: str, number: int) -> Row:
+        kind, body = ("visit", _VISIT) if stream == "usage" else ("sample", _SAMPLE)
+        device = "door" if stream == "usage" else f"meter-{number % 8}"
+        stamp = (journal.boot, number * 100, now - (ROWS - number) * 100, True)
+        return Row(stream, journal.epoch, journal.reserve(stream), device, kind, *stamp, body)
+
+    for stream, count in (("usage", UNSENT), ("tele", ROWS - UNSENT)):
+        for begin in range(0, count, _PIECE):
+            journal.commit(Batch([row(stream, begin + i) for i in range(min(_PIECE, count - begin))]))
+    journal.commit(
+        Batch(ledger={("life", "visits"): UNSENT}, delivered={("tele", journal.epoch): Ranges([(1, ROWS - UNSENT)])})
+    )
+    journal.close()
+
+
+def first_value(directory: Path) -> tuple[float, float]:
+    """Return seconds from starting the process to its first message and to the room's first value."""
+    with surroundings(directory, HEAD + ROOM) as (simulated, broker):
+        began = time.monotonic()
+        with agent(simulated):
+            wait_for(lambda: broker.sink.messages, "first message", within=60)
+            greeted = time.monotonic() - began
+            wait_for(lambda: broker.last("state/room") or broker.sink.of("tele"), "first value", within=60)
+            return greeted, time.monotonic() - began
+
+
+def run(directory: Path) -> dict[str, Any]:
+    """Measure both; seconds."""
+    empty = [first_value(directory / f"empty-{number}") for number in range(RUNS)]
+    fill(directory / "full" / "journal")
+    full = [first_value(directory / "full") for _ in range(RUNS)]
+    size = (directory / "full" / "journal" / "journal.db").stat().st_size
+    return {
+        "empty journal: first value, s": _median(empty, 1),
+        f"{ROWS:,} rows ({size >> 20} MiB, {UNSENT:,} unsent): first message, s": _median(full, 0),
+        f"{ROWS:,} rows: first value, s": _median(full, 1),
+    }
+
+
+def _median(runs: list[tuple[float, float]], which: int) -> float:
+    return round(statistics.median(run[which] for run in runs), 2)
