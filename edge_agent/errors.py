@@ -70,5 +70,13 @@ class JournalError(AgentError):
     """The journal could not do what was asked; the text says which file and what to do."""
 
 
+class JournalFull(JournalError):  # noqa: N818  (a full disk is the field's word; the base already says Error)
+    """There was no room: neither below the journal's own limit nor on the disk."""
+
+
+class JournalDamaged(JournalError):  # noqa: N818  (as above)
+    """The file itself is broken; only setting it aside and salvaging what can be read will help."""
+
+
 class UplinkError(AgentError):
     """The broker, or the way to it, refused or failed."""

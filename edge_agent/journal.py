@@ -1,27 +1,25 @@
 """The journal: durable, ordered, numbers every record, knows what the centre has.
 
 One connection writes and checkpoints and it belongs to one thread (the Recorder's); every other connection is
-read-only (`journal_reader.py`). A commit is WAL with `synchronous=FULL`: when `commit` has returned, the rows survive
-kill -9 and a power cut; with NORMAL every power cut would take the last half minute along.
+read-only (`journal_reader.py`). Everything is written by `commit`, one transaction at a time.
 """
 
-import fcntl
+import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from edge_agent.errors import JournalError
-from edge_agent.journal_schema import STREAMS, migrate, pack, unpack
+from edge_agent.errors import JournalDamaged
+from edge_agent.journal_file import FILE, Connect, connect, hold, wrap
+from edge_agent.journal_schema import MIGRATIONS, STREAMS, migrate, pack, unpack
+from edge_agent.ledger import counter
 from edge_agent.ranges import Ranges
-
-FILE = "journal.db"
-_CHECKPOINT_PAGES = 1000
-_WAL_LIMIT = 8 << 20
-_READ_CACHE_KIB = 2048
+from edge_agent.records import Event
 
 
 class Row(NamedTuple):
@@ -40,17 +38,36 @@ class Row(NamedTuple):
     """JSON object without id, seq and time."""
 
 
+def counted(row: Row) -> str | None:
+    """Return the ledger's name for what a stored record counts, None if it counts nothing."""
+    return counter(Event(row.type, json.loads(row.body))) if row.stream == "usage" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A boot whose clock has become known: add `offset_ms` to its monotonic milliseconds to get Unix milliseconds."""
+
+    boot: int
+    offset_ms: int
+    uncertainty_ms: int
+
+
 @dataclass(slots=True)
 class Batch:
     """What one transaction writes. Writing it twice changes nothing: all is absolute, or a set that is joined."""
 
     rows: list[Row] = field(default_factory=list)
-    ledger: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(bucket, name) -> new count."""
+    restored: list[Row] = field(default_factory=list)
+    """Rows of a damaged file, under their old numbers."""
+    removed: dict[str, list[int]] = field(default_factory=dict)
+    """Stream -> rowids that go."""
+    ledger: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    """(bucket, name) -> new count; None forgets."""
     state: dict[str, str | None] = field(default_factory=dict)
-    """Key -> JSON text; None deletes."""
+    """Key -> JSON text; None forgets."""
     delivered: dict[tuple[str, int], Ranges] = field(default_factory=dict)
     """(stream, epoch number) -> seqs acknowledged, joined to those already known."""
+    dated: list[Dated] = field(default_factory=list)
 
     @property
     def urgent(self) -> bool:
@@ -58,39 +75,60 @@ class Batch:
         return any(row.stream != "tele" for row in self.rows)
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.ledger or self.state or self.delivered)
+        parts = (self.rows, self.restored, self.removed, self.ledger, self.state, self.delivered, self.dated)
+        return any(parts)
 
 
 class Journal:
-    """The open file and the numbers given out; use `open_journal` to get one that always starts."""
+    """The open file and the numbers given out; use `open_journal` to get one that always starts.
+
+    `held` is the descriptor of the directory's lock if the caller has it already; closing the journal lets go of it.
+    """
 
     def __init__(
-        self, directory: Path, boot_id: str, *, new_epoch: Callable[[], str] = lambda: secrets.token_hex(8)
+        self,
+        directory: Path,
+        boot_id: str,
+        *,
+        held: int | None = None,
+        connect: Connect = connect,
+        migrations: Sequence[str] = MIGRATIONS,
+        new_epoch: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self.path = directory / FILE
         self._new_epoch = new_epoch
-        self._lock = _lock(directory)
+        self._lock = hold(directory) if held is None else held
         try:
-            self._db = connect(self.path)
-            migrate(self._db, str(self.path))
+            self.db = connect(self.path)
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise wrap(error, self.path, "the journal cannot be opened") from error
+        try:
+            migrate(self.db, self.path, migrations)
             self.boot = self._number_of_boot(boot_id)
+            self.lived_ms = self._one("SELECT lived_ms FROM boot WHERE no = ?", self.boot)
             self.epoch, self.epoch_name = self._current_epoch()
             self._next = {stream: self._last_seq(stream) + 1 for stream in STREAMS}
+        except sqlite3.Error as error:
+            self.close()
+            raise wrap(error, self.path, "the journal cannot be opened") from error
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Close the file and let another process have it."""
-        db = getattr(self, "_db", None)
-        if db is not None:
-            db.close()
+        """Close the file and let another process have it; never raises."""
+        with suppress(sqlite3.Error):
+            self.db.close()
         os.close(self._lock)
 
-    def reserve(self, stream: str) -> int:
-        """Give out the next seq of `stream` in the current epoch; the row must be committed before any later one."""
+    def reserve(self, stream: str, count: int = 1) -> int:
+        """Give out the next `count` seqs of `stream` and return the first.
+
+        Their rows, or the gap record that covers them, must be committed before any later one.
+        """
         seq = self._next[stream]
-        self._next[stream] = seq + 1
+        self._next[stream] = seq + count
         return seq
 
     def commit(self, batch: Batch) -> None:
@@ -99,82 +137,94 @@ class Journal:
         A commit whose fsync failed may come back after a restart: so the same batch must be given again before any
         other, rows already there are ignored, and an ignored row must have equal content.
         """
-        db = self._db
+        db = self.db
         try:
             db.execute("BEGIN IMMEDIATE")
             try:
-                self._insert(batch.rows)
-                db.executemany(
-                    "INSERT INTO ledger VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
-                    [(bucket, name, count) for (bucket, name), count in batch.ledger.items()],
-                )
-                for key, value in batch.state.items():
-                    if value is None:
-                        db.execute("DELETE FROM state WHERE key = ?", (key,))
-                    else:
-                        db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
-                for (stream, epoch), ranges in batch.delivered.items():
-                    for first, last in ranges:
-                        self._add_delivered(stream, epoch, first, last)
+                self._write(batch)
                 db.execute("COMMIT")
             except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+                # SQLite has rolled back by itself after some errors; a failed ROLLBACK leaves nothing to undo.
+                with suppress(sqlite3.Error):
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise JournalError(f"{self.path}: {error}; the same rows are tried again") from error
+            raise wrap(error, self.path, "the same records are tried again") from error
 
     def begin_epoch(self, why: str) -> None:
-        """Start a new epoch: seqs begin at 1 again under a new name; old rows keep theirs."""
-        self._db.execute("BEGIN IMMEDIATE")
-        cursor = self._db.execute("INSERT INTO epoch (name, why) VALUES (?, ?)", (self._new_epoch(), why))
-        self._db.execute("COMMIT")
-        assert cursor.lastrowid is not None  # noqa: S101  (an INSERT always has one; tells the type checker)
+        """Start a new epoch: seqs begin at 1 again under a new name, old rows keep theirs; raises JournalError."""
+        try:
+            # One statement is one transaction.
+            self.db.execute("INSERT INTO epoch (name, why) VALUES (?, ?)", (self._new_epoch(), why))
+        except sqlite3.Error as error:
+            raise wrap(error, self.path, "no new epoch could be begun") from error
         self.epoch, self.epoch_name = self._current_epoch()
         self._next = dict.fromkeys(STREAMS, 1)
 
     def meta(self, key: str) -> str | None:
         """Return what is remembered about the file under `key`."""
-        found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        found = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if found is None else str(found[0])
 
     def set_meta(self, key: str, value: str) -> None:
-        """Remember something about the file."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        """Remember something about the file; raises JournalError."""
+        try:
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        except sqlite3.Error as error:
+            raise wrap(error, self.path, f"{key} is not remembered") from error
+
+    def epochs(self) -> dict[int, str]:
+        """Return epoch number -> name."""
+        return dict(self.db.execute("SELECT no, name FROM epoch"))
 
     def ledger(self) -> dict[tuple[str, str], int]:
         """Return every (bucket, name) -> count."""
-        return {(bucket, name): count for bucket, name, count in self._db.execute("SELECT * FROM ledger")}
+        return {(bucket, name): count for bucket, name, count in self.db.execute("SELECT * FROM ledger")}
 
     def state(self) -> dict[str, str]:
         """Return every remembered key -> JSON text."""
-        return dict(self._db.execute("SELECT key, value FROM state"))
+        return dict(self.db.execute("SELECT key, value FROM state"))
 
     def last_seq(self, stream: str) -> int:
         """Return the newest seq given out in the current epoch, 0 = none."""
         return self._next[stream] - 1
 
-    def _add_delivered(self, stream: str, epoch: int, first: int, last: int) -> None:
-        """Join an interval to those stored: its left neighbour and all that begin inside or right behind it."""
-        mine = "stream = ? AND epoch = ?"
-        left = self._db.execute(
-            f"SELECT first, last FROM delivered WHERE {mine} AND first <= ? ORDER BY first DESC LIMIT 1",  # noqa: S608
-            (stream, epoch, first),
-        ).fetchone()
-        if left is not None and left[1] >= first - 1:
-            first, last = left[0], max(last, left[1])
-        inside = (stream, epoch, first, last + 1)
-        furthest = f"SELECT max(last) FROM delivered WHERE {mine} AND first BETWEEN ? AND ?"  # noqa: S608
-        last = max(last, self._db.execute(furthest, inside).fetchone()[0] or 0)
-        self._db.execute(f"DELETE FROM delivered WHERE {mine} AND first BETWEEN ? AND ?", inside)  # noqa: S608
-        self._db.execute("INSERT INTO delivered VALUES (?, ?, ?, ?)", (stream, epoch, first, last))
+    def _one(self, query: str, *values: object) -> int:
+        return int(self.db.execute(query, values).fetchone()[0])
+
+    def _write(self, batch: Batch) -> None:
+        db = self.db
+        for boot in {row.boot for row in batch.restored}:
+            # Rows may have outlived the line about their boot; they must not be left without one.
+            db.execute("INSERT OR IGNORE INTO boot (no, id, lived_ms) VALUES (?, ?, 0)", (boot, f"lost-{boot}"))
+        self._insert(batch.restored)
+        self._insert(batch.rows)
+        for stream, rowids in batch.removed.items():
+            db.executemany(f"DELETE FROM {stream} WHERE id = ?", [(rowid,) for rowid in rowids])  # noqa: S608
+        for (bucket, name), count in batch.ledger.items():
+            if count is None:
+                db.execute("DELETE FROM ledger WHERE bucket = ? AND name = ?", (bucket, name))
+            else:
+                db.execute("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?)", (bucket, name, count))
+        for key, value in batch.state.items():
+            if value is None:
+                db.execute("DELETE FROM state WHERE key = ?", (key,))
+            else:
+                db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+        for (stream, epoch), ranges in batch.delivered.items():
+            for first, last in ranges:
+                self._add_delivered(stream, epoch, first, last)
+        for dated in batch.dated:
+            update = "UPDATE boot SET offset_ms = ?, uncertainty_ms = ? WHERE no = ?"
+            db.execute(update, (dated.offset_ms, dated.uncertainty_ms, dated.boot))
 
     def _insert(self, rows: Iterable[Row]) -> None:
         by_stream: dict[str, list[tuple[object, ...]]] = {}
         for row in rows:
             by_stream.setdefault(row.stream, []).append((pack(row.epoch, row.seq), *row[3:]))
         for stream, values in by_stream.items():
-            cursor = self._db.executemany(
+            cursor = self.db.executemany(
                 f"INSERT OR IGNORE INTO {stream} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (a name of STREAMS)
                 values,
             )
@@ -183,56 +233,51 @@ class Journal:
 
     def _check_equal(self, stream: str, values: list[tuple[object, ...]]) -> None:
         for value in values:
-            found = self._db.execute(f"SELECT * FROM {stream} WHERE id = ?", (value[0],)).fetchone()  # noqa: S608
+            found = self.db.execute(f"SELECT * FROM {stream} WHERE id = ?", (value[0],)).fetchone()  # noqa: S608
             if found != value:
                 epoch, seq = unpack(int(str(value[0])))
-                raise JournalError(f"{self.path}: {stream} {epoch}/{seq} is there already with other content")
+                raise JournalDamaged(f"{self.path}: {stream} {epoch}/{seq} is there already with other content")
+
+    def _add_delivered(self, stream: str, epoch: int, first: int, last: int) -> None:
+        """Join an interval to those stored: its left neighbour and all that begin inside or right behind it."""
+        mine = "stream = ? AND epoch = ?"
+        left = self.db.execute(
+            f"SELECT first, last FROM delivered WHERE {mine} AND first <= ? ORDER BY first DESC LIMIT 1",  # noqa: S608
+            (stream, epoch, first),
+        ).fetchone()
+        if left is not None and left[1] >= first - 1:
+            first, last = left[0], max(last, left[1])
+        inside = (stream, epoch, first, last + 1)
+        furthest = f"SELECT max(last) FROM delivered WHERE {mine} AND first BETWEEN ? AND ?"  # noqa: S608
+        last = max(last, self.db.execute(furthest, inside).fetchone()[0] or 0)
+        self.db.execute(f"DELETE FROM delivered WHERE {mine} AND first BETWEEN ? AND ?", inside)  # noqa: S608
+        self.db.execute("INSERT INTO delivered VALUES (?, ?, ?, ?)", (stream, epoch, first, last))
 
     def _number_of_boot(self, boot_id: str) -> int:
-        self._db.execute("INSERT OR IGNORE INTO boot (id) VALUES (?)", (boot_id,))
-        return int(self._db.execute("SELECT no FROM boot WHERE id = ?", (boot_id,)).fetchone()[0])
+        find = "SELECT no FROM boot WHERE id = ?"
+        if self.db.execute(find, (boot_id,)).fetchone() is None:
+            self.db.execute("INSERT INTO boot (id, lived_ms) VALUES (?, ?)", (boot_id, self._lived_before()))
+        return self._one(find, boot_id)
+
+    def _lived_before(self) -> int:
+        """How long the station has been running so far (ms), as far as its newest records prove it."""
+        lived = self._one("SELECT coalesce(max(lived_ms), 0) FROM boot")
+        for stream in STREAMS:
+            query = f"SELECT lived_ms + mono_ms FROM {stream} JOIN boot ON no = boot ORDER BY {stream}.id DESC LIMIT 1"  # noqa: S608
+            lived = max(lived, *(found[0] for found in self.db.execute(query)), 0)
+        return lived
 
     def _current_epoch(self) -> tuple[int, str]:
         newest = "SELECT no, name FROM epoch ORDER BY no DESC LIMIT 1"
-        found = self._db.execute(newest).fetchone()
+        found = self.db.execute(newest).fetchone()
         if found is None:
-            self._db.execute("INSERT INTO epoch (name, why) VALUES (?, 'first start')", (self._new_epoch(),))
-            found = self._db.execute(newest).fetchone()
+            self.db.execute("INSERT INTO epoch (name, why) VALUES (?, 'first start')", (self._new_epoch(),))
+            found = self.db.execute(newest).fetchone()
         return int(found[0]), str(found[1])
 
     def _last_seq(self, stream: str) -> int:
-        newest = self._db.execute(f"SELECT max(id) FROM {stream}").fetchone()[0]  # noqa: S608  (a name of STREAMS)
+        newest = self.db.execute(f"SELECT max(id) FROM {stream}").fetchone()[0]  # noqa: S608  (a name of STREAMS)
         if newest is None:
             return 0
         epoch, seq = unpack(newest)
         return seq if epoch == self.epoch else 0
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the one writing connection to `path` with the durability the contract asks for."""
-    db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=64)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
-        db.execute(f"PRAGMA cache_size = -{_READ_CACHE_KIB}")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _lock(directory: Path) -> int:
-    """Make `directory` ours alone: two writers on one WAL file can destroy it."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise JournalError(f"{directory}: {error.strerror}; see that the agent's user may write there") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise JournalError(f"{directory} is in use by another agent; stop that one first") from error
-    return descriptor

@@ -1,198 +1,159 @@
 """Opening the journal, always: a damaged file is set aside, what can be read is carried over, the loss is declared."""
 
-import json
+import hashlib
 import logging
+import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from edge_agent.errors import JournalError
-from edge_agent.journal import FILE, Journal, connect
-from edge_agent.journal_schema import STREAMS, migrate, unpack
-from edge_agent.ledger import counter
-from edge_agent.records import Event
+from edge_agent.errors import JournalDamaged, JournalError
+from edge_agent.journal import Journal
+from edge_agent.journal_file import FILE, Connect, connect, fault, hold, wrap
+from edge_agent.journal_head import Head, load
+from edge_agent.journal_salvage import END_OF_EPOCH, Missing, Salvage, seed
+from edge_agent.journal_schema import STREAMS
 
 log = logging.getLogger(__name__)
 
+SUSPECT = "journal.suspect"
+"""Left behind by an agent that met a broken page while running: the next start looks at every page."""
 _KEPT = 2
 """Damaged files kept for whoever wants to look; older ones go."""
 _CHECKED_WHOLE = 64 << 20
 """Bytes up to which every page is checked at the start; a larger file would hold acquisition up for seconds."""
-_SKIPS = 40
-"""Doubling jumps tried over an unreadable stretch: enough to cross any table."""
-END_OF_EPOCH = (1 << 40) - 1
-"""`to_seq` of a gap whose end nobody knows: nothing of that epoch will come any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Seqs of an earlier epoch that cannot be read any more, both ends included."""
-
-    stream: str
-    epoch_name: str
-    first: int
-    last: int
+_EVERYTHING = 1 << 62
+MACHINE_ID = Path("/etc/machine-id")
+"""Differs between installations of the system (machine-id(5)); hashed, because it must not leave the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The journal, and what had to be done to get it."""
+    """The journal, and what had to be done to get it.
+
+    `damage` says what was wrong with the file, "" = nothing; `missing` is lost for good; `salvage` carries over what
+    is left; `head` is what the side file knew.
+    """
 
     journal: Journal
     damage: str = ""
     missing: tuple[Missing, ...] = ()
+    salvage: Salvage | None = None
+    head: Head = field(default_factory=Head)
 
 
-def open_journal(directory: Path, boot_id: str) -> Opened:
+def open_journal(
+    directory: Path, boot_id: str, *, station: str = "", connect: Connect = connect, machine_id: Path = MACHINE_ID
+) -> Opened:
     """Open the journal of `directory`; raises JournalError only if it is in use, newer, or nothing can be written."""
-    fault = _fault(directory / FILE)
-    if not fault:
-        try:
-            return Opened(Journal(directory, boot_id))
-        except sqlite3.DatabaseError as error:
-            fault = str(error)
-    log.error("journal is damaged and set aside file=%s: %s", directory / FILE, fault)
-    aside = _set_aside(directory)
-    salvage = _Salvage(aside / FILE)
-    salvage.into(directory / FILE)
-    journal = Journal(directory, boot_id)
-    journal.begin_epoch("salvage")
-    log.warning("journal is open again rows=%d set_aside=%s", salvage.rows, aside)
-    return Opened(journal, fault, tuple(salvage.missing))
-
-
-def _fault(path: Path) -> str:
-    """Return what is wrong with the file, "" if nothing is seen. A missing or empty file is a first start."""
-    if not path.exists() or path.stat().st_size == 0:
-        return ""
+    held = hold(directory)
     try:
-        db = sqlite3.connect(path, timeout=5.0)
+        opened = _open(directory, partial(Journal, directory, boot_id, connect=connect), held, station, connect)
+    except sqlite3.Error as error:
+        raise wrap(error, directory / FILE, "a new journal cannot be begun") from error
+    except OSError as error:
+        raise JournalError(f"{directory}: {error}; see that the agent's user may write there") from error
+    finally:
+        os.close(held)
+    journal = opened.journal
+    try:
+        opened = _check_origin(opened, station, _fingerprint(machine_id))
+        salvage = Salvage.resume(directory, journal, opened.head)
+        (directory / SUSPECT).unlink(missing_ok=True)
+    except BaseException:
+        journal.close()
+        raise
+    return replace(opened, salvage=salvage)
+
+
+def _open(directory: Path, make: Callable[..., Journal], held: int, station: str, connect: Connect) -> Opened:
+    """Open what is there; begin anew, with what can be salvaged, where that cannot be used."""
+    head = load(directory)
+    path = directory / FILE
+    damage = "" if path.exists() else _interrupted(directory)
+    damage = damage or fault(path, _EVERYTHING if (directory / SUSPECT).exists() else _CHECKED_WHOLE)
+    if not damage:
         try:
-            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if path.stat().st_size <= _CHECKED_WHOLE:
-                found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-                return "" if found == "ok" else str(found)
-        finally:
-            db.close()
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    return ""
+            # The lock is released with its last descriptor, so each owner has one of its own.
+            journal = make(held=os.dup(held))
+            owner = journal.meta("station") or station
+            if owner in {"", station} or not station:
+                return Opened(journal, head=head)
+            journal.close()
+            log.error("journal belongs to another station and is set aside file=%s station=%r", path, owner)
+            _set_aside(directory)
+            return Opened(make(held=os.dup(held)), f"the file belonged to station {owner}")
+        except JournalDamaged as error:
+            damage = str(error)
+    log.error("journal is damaged and set aside file=%s: %s", path, damage)
+    seed(_set_aside(directory) / FILE, path, head, connect)
+    return Opened(make(held=os.dup(held)), damage, head=head)
+
+
+def _check_origin(opened: Opened, station: str, machine: str) -> Opened:
+    """See whether the file is the one that was here before; records given out twice under one name must not be."""
+    journal = opened.journal
+    before = journal.meta("machine")
+    missing = _unknown_to(journal, opened.head)
+    if missing:
+        log.warning("journal is older than known, a new epoch begins file=%s", journal.path)
+        journal.begin_epoch("older than known")
+    elif before not in {None, machine}:
+        log.warning("journal comes from another machine, a new epoch begins file=%s", journal.path)
+        journal.begin_epoch("other machine")
+    for key, value in (("machine", machine), ("station", station)):
+        if journal.meta(key) != value:
+            journal.set_meta(key, value)
+    return replace(opened, missing=missing)
+
+
+def _unknown_to(journal: Journal, head: Head) -> tuple[Missing, ...]:
+    """Return what the head knows to have been given out and the file does not hold."""
+    newest = max(head.epochs, default=0)
+    name = head.epochs.get(newest, "")
+    names = journal.epochs().values()
+    if not name or (name in names and name != journal.epoch_name):
+        # Nothing is known, or the file has begun a newer epoch since.
+        return ()
+    held = {stream: journal.last_seq(stream) if name in names else 0 for stream in STREAMS}
+    if name in names and all(held[stream] >= head.seqs.get(stream, 0) for stream in STREAMS):
+        return ()
+    return tuple(Missing(stream, name, held[stream] + 1, END_OF_EPOCH) for stream in STREAMS)
+
+
+def _fingerprint(path: Path) -> str:
+    """Return a digest of the machine's id, "" where there is none."""
+    try:
+        return hashlib.sha256(b"edge-agent journal " + path.read_bytes().strip()).hexdigest()[:32]
+    except OSError:
+        return ""
+
+
+def _folders(directory: Path) -> list[Path]:
+    """Return the folders of damaged files, oldest first."""
+    return sorted(directory.glob("damaged-*"), key=lambda folder: int(folder.name.removeprefix("damaged-")))
+
+
+def _interrupted(directory: Path) -> str:
+    """Say so if the power went while a damaged file was being set aside."""
+    folders = _folders(directory)
+    return "setting it aside was interrupted" if folders and (folders[-1] / FILE).exists() else ""
 
 
 def _set_aside(directory: Path) -> Path:
-    """Move the file and its WAL into a folder of their own; keep the newest few."""
-    earlier = sorted(directory.glob("damaged-*"), key=lambda p: int(p.name.removeprefix("damaged-")))
-    number = int(earlier[-1].name.removeprefix("damaged-")) + 1 if earlier else 1
-    aside = directory / f"damaged-{number}"
-    try:
-        aside.mkdir(mode=0o700)
-        for suffix in ("-wal", "-shm", ""):
-            part = directory / (FILE + suffix)
-            if part.exists():
-                part.replace(aside / part.name)
-        for old in earlier[: len(earlier) + 1 - _KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise JournalError(f"{directory}: cannot set the damaged journal aside: {error}") from error
-    return aside
-
-
-@dataclass(slots=True)
-class _Salvage:
-    """Reads what is readable of a damaged file and writes it into a new one."""
-
-    source: Path
-    rows: int = 0
-    missing: list[Missing] = field(default_factory=list)
-
-    def into(self, target: Path) -> None:
-        """Create `target` with everything that could be read; a file without a readable start gives an empty one."""
-        new = connect(target)
-        try:
-            migrate(new, str(target))
-            new.execute("BEGIN IMMEDIATE")
-            old = sqlite3.connect(self.source, timeout=5.0)
-            try:
-                self._copy(old, new)
-            finally:
-                old.close()
-            new.execute("COMMIT")
-        finally:
-            new.close()
-
-    def _copy(self, old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-        for table in ("meta", "epoch", "boot", "ledger", "state", "delivered"):
-            for row in _readable(old, f"SELECT * FROM {table}"):  # noqa: S608  (fixed names)
-                marks = ", ".join("?" * len(row))
-                new.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
-        for stream in STREAMS:
-            self._copy_stream(old, new, stream)
-        _restore_names(new)
-        _raise_ledger(new)
-
-    def _copy_stream(self, old: sqlite3.Connection, new: sqlite3.Connection, stream: str) -> None:
-        """Copy a stream in order; where a page is unreadable, jump over it in doubling steps."""
-        at, good, step, skips = -1, -1, 1, 0
-        holes: list[tuple[int, int]] = []
-        whole = False
-        while not whole and skips < _SKIPS:
-            try:
-                query = f"SELECT * FROM {stream} WHERE id > ? ORDER BY id"  # noqa: S608  (a name of STREAMS)
-                for row in old.execute(query, (at,)):
-                    if step > 1:
-                        holes.append((good, row[0]))
-                    at = good = row[0]
-                    step, skips = 1, 0
-                    new.execute(f"INSERT OR IGNORE INTO {stream} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
-                    self.rows += 1
-                whole = True
-            except sqlite3.DatabaseError:
-                at += step
-                step *= 2
-                skips += 1
-        self._declare(new, stream, holes, whole=whole and step == 1)
-
-    def _declare(self, new: sqlite3.Connection, stream: str, holes: list[tuple[int, int]], *, whole: bool) -> None:
-        names = dict(new.execute("SELECT no, name FROM epoch"))
-        for low, high in holes:
-            epoch, seq = unpack(high)
-            before = unpack(low)[1] if low >= 0 and unpack(low)[0] == epoch else 0
-            if seq - 1 > before:
-                self.missing.append(Missing(stream, names.get(epoch, str(epoch)), before + 1, seq - 1))
-        newest = new.execute(f"SELECT max(id) FROM {stream}").fetchone()[0]  # noqa: S608  (a name of STREAMS)
-        epoch = max(names, default=0)
-        if epoch and (not whole or newest is None or unpack(newest)[0] == epoch):
-            last = unpack(newest)[1] if newest is not None and unpack(newest)[0] == epoch else 0
-            self.missing.append(Missing(stream, names[epoch], last + 1, END_OF_EPOCH))
-
-
-def _readable(db: sqlite3.Connection, query: str) -> Iterator[tuple[object, ...]]:
-    """Yield rows until the first unreadable one."""
-    try:
-        yield from db.execute(query)
-    except sqlite3.DatabaseError:
-        return
-
-
-def _restore_names(new: sqlite3.Connection) -> None:
-    """Give every epoch and boot that a salvaged row names a line of its own, should those tables be lost."""
-    for stream in STREAMS:
-        for (epoch,) in new.execute(f"SELECT DISTINCT id >> 40 FROM {stream}").fetchall():  # noqa: S608
-            new.execute("INSERT OR IGNORE INTO epoch VALUES (?, ?, 'name lost')", (epoch, f"{epoch:016x}"))
-        for (boot,) in new.execute(f"SELECT DISTINCT boot FROM {stream}").fetchall():  # noqa: S608
-            new.execute("INSERT OR IGNORE INTO boot (no, id) VALUES (?, ?)", (boot, f"lost-{boot}"))
-
-
-def _raise_ledger(new: sqlite3.Connection) -> None:
-    """See that lifetime totals are at least what the rows at hand prove: the ledger's page may be the lost one."""
-    proved: dict[str, int] = {}
-    for kind, body in new.execute("SELECT type, body FROM usage"):
-        name = counter(Event(kind, json.loads(body)))
-        if name is not None:
-            proved[name] = proved.get(name, 0) + 1
-    new.executemany(
-        "INSERT INTO ledger VALUES ('life', ?, ?) ON CONFLICT DO UPDATE SET count = max(count, excluded.count)",
-        list(proved.items()),
-    )
+    """Move the file, then what belongs to it, into a folder of their own; keep the newest few."""
+    folders = _folders(directory)
+    if (directory / FILE).exists() or not folders:
+        number = int(folders[-1].name.removeprefix("damaged-")) + 1 if folders else 1
+        folders.append(directory / f"damaged-{number}")
+        folders[-1].mkdir(mode=0o700)
+    for suffix in ("", "-wal", "-shm"):
+        part = directory / (FILE + suffix)
+        if part.exists():
+            part.replace(folders[-1] / part.name)
+    for old in folders[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folders[-1]

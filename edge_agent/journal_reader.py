@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_agent.errors import JournalError
-from edge_agent.journal import FILE, Row
+from edge_agent.journal import Row
+from edge_agent.journal_file import FILE, connect_readonly
 from edge_agent.journal_schema import STREAMS, pack, unpack
 from edge_agent.ranges import Ranges
 
@@ -20,12 +21,9 @@ class Reader:
     def __init__(self, directory: Path) -> None:
         path = directory / FILE
         try:
-            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
+            self._db = connect_readonly(path)
         except sqlite3.Error as error:
             raise JournalError(f"{path}: {error}; has the agent run here yet?") from error
-        self._db.execute("PRAGMA query_only = 1")
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")
-        self._db.execute("PRAGMA cache_size = -512")
 
     def close(self) -> None:
         """Let go of the file; must happen before the writer closes."""

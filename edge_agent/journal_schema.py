@@ -5,11 +5,17 @@ right of their b-tree, which SQLite does without splitting pages: half the flash
 """
 
 import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
 from edge_agent.errors import JournalError
 
 STREAMS = ("alarm", "usage", "tele")
 """In the order in which they are sent."""
+
+TALLY = "tally/"
+"""Keys of `state` under which the bytes of each stream are remembered."""
 
 _SEQ_BITS = 40
 _SEQ_MASK = (1 << _SEQ_BITS) - 1
@@ -40,7 +46,13 @@ MIGRATIONS: tuple[str, ...] = (
     f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE epoch (no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, why TEXT NOT NULL);
-CREATE TABLE boot (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offset_ms INTEGER, uncertainty_ms INTEGER);
+CREATE TABLE boot (
+    no             INTEGER PRIMARY KEY,
+    id             TEXT NOT NULL UNIQUE,
+    lived_ms       INTEGER NOT NULL DEFAULT 0,  -- how long the station had been running, in all boots before
+    offset_ms      INTEGER,           -- Unix milliseconds when its monotonic clock showed 0, once known
+    uncertainty_ms INTEGER
+);
 CREATE TABLE alarm {_STREAM_COLUMNS};
 CREATE TABLE usage {_STREAM_COLUMNS};
 CREATE TABLE tele {_STREAM_COLUMNS};
@@ -55,13 +67,29 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 )
 
 
-def migrate(db: sqlite3.Connection, name: str) -> None:
-    """Bring the tables to the newest version, each step in one transaction; raises JournalError on a newer file."""
+def migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Bring the tables to the newest version, each step in one transaction, after a backup of what was there.
+
+    Raises JournalError on a newer file, which is left as it is, and sqlite3.Error.
+    """
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
+    if version > len(migrations):
         raise JournalError(
-            f"{name} was written by a newer version (schema {version}, this one knows {len(MIGRATIONS)}); "
+            f"{path} was written by a newer version (schema {version}, this one knows {len(migrations)}); "
             "install that version again, nothing was changed"
         )
-    for number in range(version, len(MIGRATIONS)):
-        db.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")
+    if 0 < version < len(migrations):
+        _back_up(db, path.with_name(f"{path.name}.v{version}"))
+    for number in range(version, len(migrations)):
+        db.executescript(f"BEGIN IMMEDIATE; {migrations[number]} PRAGMA user_version = {number + 1}; COMMIT;")
+
+
+def _back_up(db: sqlite3.Connection, target: Path) -> None:
+    """Copy the whole file; one cut short never looks like a finished one."""
+    for earlier in target.parent.glob(f"{target.stem}.v*"):
+        earlier.unlink()
+    unfinished = target.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    with closing(sqlite3.connect(unfinished)) as copy:
+        db.backup(copy)
+    unfinished.replace(target)

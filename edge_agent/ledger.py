@@ -5,15 +5,24 @@ boot N counted while its clock was not known good. A day's figure is the sum of 
 disagree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from edge_agent.records import Event
 
 LIFE = "life"
 _UNDATED = "undated/"
+_KEPT_DAYS = 40
+"""Days whose hours stay at hand after they are closed."""
+
+_LAST_MS = 253_370_764_800_000
+"""A year before the calendar of `datetime` ends: a broken clock may show anything."""
+
+Changes: TypeAlias = dict[tuple[str, str], int | None]
+"""(bucket, name) -> new count; None where the bucket is gone."""
 
 
 def counter(event: Event) -> str | None:
@@ -46,20 +55,26 @@ class Calendar:
     day_starts: time
 
     def hour(self, wall_ms: int) -> tuple[date, int]:
-        """Return (business day, local hour of the clock) of a moment."""
-        local = datetime.fromtimestamp(wall_ms / 1000, tz=UTC).astimezone(self.zone)
+        """Return (business day, local hour of the clock) of a moment (Unix milliseconds)."""
+        local = datetime.fromtimestamp(min(max(wall_ms, 0), _LAST_MS) / 1000, tz=UTC).astimezone(self.zone)
         begins = timedelta(hours=self.day_starts.hour, minutes=self.day_starts.minute)
         return (local.replace(tzinfo=None) - begins).date(), local.hour
 
 
 class Ledger:
-    """All counts in memory, as of the batch being prepared; the journal holds the same after its commit."""
+    """All counts in memory, as of the batch being prepared; the journal holds the same after its commit.
 
-    def __init__(self, calendar: Calendar, counts: Mapping[tuple[str, str], int]) -> None:
+    Methods that count return what changed: (bucket, name) -> new count, None where a bucket is gone.
+    """
+
+    def __init__(self, calendar: Calendar, counts: Mapping[tuple[str, str], int], closed_until: str = "") -> None:
         self._calendar = calendar
         self._life: dict[str, int] = {}
         self._undated: dict[tuple[str, str], int] = {}
         self._days: dict[str, dict[str, list[int]]] = {}
+        self._reopened: set[str] = set()
+        self.closed_until = closed_until
+        """The newest business day that has been closed, "" if none."""
         for (bucket, name), count in counts.items():
             if bucket == LIFE:
                 self._life[name] = count
@@ -68,24 +83,43 @@ class Ledger:
             else:
                 self._hours_of(bucket[:10], name)[int(bucket[11:])] = count
 
-    def add(self, name: str, wall_ms: int, *, good: bool, boot: int) -> dict[tuple[str, str], int]:
-        """Count one `name`; return the changed (bucket, name) -> new count."""
+    def add(self, name: str, at_ms: int | None, boot: int) -> Changes:
+        """Count one `name` that happened at `at_ms` (Unix milliseconds; None = nobody knows yet, in boot `boot`)."""
         self._life[name] = self._life.get(name, 0) + 1
-        changed = {(LIFE, name): self._life[name]}
-        if good:
-            day, hour = self._calendar.hour(wall_ms)
-            hours = self._hours_of(str(day), name)
-            hours[hour] += 1
-            changed[f"{day} {hour:02}", name] = hours[hour]
-        else:
+        changed: Changes = {(LIFE, name): self._life[name]}
+        if at_ms is not None:
+            return changed | self._enter(name, at_ms)
+        key = (f"{_UNDATED}{boot}", name)
+        self._undated[key] = self._undated.get(key, 0) + 1
+        return changed | {key: self._undated[key]}
+
+    def settle(self, boot: int, moments: Iterable[tuple[str, int]]) -> Changes:
+        """Move counts of `boot` from the undated to the hours they belong to: (name, Unix milliseconds) of each."""
+        changed: Changes = {}
+        for name, at_ms in moments:
             key = (f"{_UNDATED}{boot}", name)
-            self._undated[key] = self._undated.get(key, 0) + 1
-            changed[key] = self._undated[key]
+            left = self._undated.get(key, 0) - 1
+            if left < 0:
+                continue
+            self._undated[key] = left
+            changed[key] = left or None
+            changed |= self._enter(name, at_ms)
+        self._undated = {key: count for key, count in self._undated.items() if count}
         return changed
 
     def lifetime(self) -> dict[str, int]:
         """Return name -> count since the first day."""
         return dict(self._life)
+
+    def regain(self, lost: Mapping[str, int], moments: Iterable[tuple[str, int]] = ()) -> Changes:
+        """Add to the lifetime totals, and to the hours, what records prove that a damaged ledger did not hold."""
+        changed: Changes = {}
+        for name, count in lost.items():
+            self._life[name] = self._life.get(name, 0) + count
+            changed[LIFE, name] = self._life[name]
+        for name, at_ms in moments:
+            changed |= self._enter(name, at_ms)
+        return changed
 
     def undated(self) -> dict[str, int]:
         """Return name -> count of what no good clock has dated yet."""
@@ -106,10 +140,38 @@ class Ledger:
         """Return (business day, local hour) of a moment in this ledger's calendar."""
         return self._calendar.hour(wall_ms)
 
-    def open_days(self, closed_until: str, wall_ms: int) -> list[date]:
-        """Return the business days before the one of `wall_ms` that have counts and lie after `closed_until`."""
+    def days_to_close(self, wall_ms: int) -> list[date]:
+        """Return the days over at `wall_ms` that are not closed yet, oldest first."""
         today = str(self._calendar.hour(wall_ms)[0])
-        return [date.fromisoformat(day) for day in sorted(self._days) if closed_until < day < today]
+        return [date.fromisoformat(day) for day in sorted(self._days) if self.closed_until < day < today]
+
+    def days_reopened(self) -> list[date]:
+        """Return, once, the closed days that have been counted into since: their record must be written anew."""
+        reopened, self._reopened = self._reopened, set()
+        return [date.fromisoformat(day) for day in sorted(reopened)]
+
+    def close(self, day: date) -> Changes:
+        """Note that `day` is closed; counts of days long closed are forgotten, their records hold them."""
+        self.closed_until = max(self.closed_until, str(day))
+        old = str(day - timedelta(days=_KEPT_DAYS))
+        changed: Changes = {
+            (f"{kept} {hour:02}", name): None
+            for kept, names in self._days.items()
+            if kept < old
+            for name, hours in names.items()
+            for hour, count in enumerate(hours)
+            if count
+        }
+        self._days = {kept: names for kept, names in self._days.items() if kept >= old}
+        return changed
+
+    def _enter(self, name: str, at_ms: int) -> Changes:
+        day, hour = self._calendar.hour(at_ms)
+        hours = self._hours_of(str(day), name)
+        hours[hour] += 1
+        if str(day) <= self.closed_until:
+            self._reopened.add(str(day))
+        return {(f"{day} {hour:02}", name): hours[hour]}
 
     def _hours_of(self, day: str, name: str) -> list[int]:
         return self._days.setdefault(day, {}).setdefault(name, [0] * 24)

@@ -5,26 +5,28 @@ still waits in the queue is not accepted: nothing is counted, shown or published
 commit. A usage event or an alarm commits at once, telemetry and acknowledgements with the next group commit.
 """
 
-import json
 import logging
-import threading
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
 
+from edge_agent.alarms import CATALOGUE
 from edge_agent.cabinet import Cabinet, Moment
 from edge_agent.clock import Clock
-from edge_agent.errors import JournalError
-from edge_agent.journal import Batch, Journal, Row
-from edge_agent.journal_open import Missing
-from edge_agent.journal_schema import STREAMS
+from edge_agent.errors import JournalDamaged, JournalError
+from edge_agent.journal import Batch, Journal, Row, counted
+from edge_agent.journal_open import Opened
+from edge_agent.journal_time import correct, floor_of, offset_of
+from edge_agent.journal_upkeep import Upkeep
 from edge_agent.ledger import Calendar, Ledger, counter
-from edge_agent.picture import ActiveAlarm, Device, Picture, Storage, Totals, View, with_readings
+from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges
+from edge_agent.recorder_effects import Display, Effects
+from edge_agent.recorder_queue import Overflow, Queue, Submission
 from edge_agent.records import Alarm, Event, Json, Quality, Reading, Record, Stamp
 from edge_agent.rules import ALARM, SWIPES, Alarms, Swipes
 from edge_agent.thinning import Thinner
+from edge_agent.wire_json import dumps
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,10 @@ _CLOSED = "closed_until"
 _QUEUE = 4096
 """Submissions that may wait: about a minute of the busiest station behind a stalled SD card."""
 _RETRY_S = 1.0
+_MORE_S = 0.05
+"""Rest between two steps of the journal's own work."""
+_LONGEST_STEP = 15.0
+"""Seconds; a card that takes 5 s for an fsync needs several of them for one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,78 +54,65 @@ class Settings:
     queue: int = _QUEUE
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission:
-    device: str
-    stamp: Stamp
-    records: tuple[Record, ...]
-    unreachable: str | None = None
-    """Why the device does not answer, None if it does."""
-    state: Mapping[str, str | None] = field(default_factory=dict)
-    """What to remember in the same transaction: key -> JSON text, None forgets."""
-    gaps: tuple[tuple[str, Mapping[str, Json]], ...] = ()
-    """Losses to declare: (stream, body of the gap record)."""
-
-
-@dataclass(slots=True)
-class _Effects:
-    """What becomes visible once the batch it belongs to is accepted."""
-
-    readings: dict[str, tuple[dict[str, Reading], Stamp]] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
-    alarms: bool = False
-    totals: bool = False
-    visit: float | None = None
-    poll_now: list[str] = field(default_factory=list)
-
-
 class Recorder:
-    """See the module; `submit` and `acknowledge` may be called from any thread, `step` only from its own."""
+    """See the module. What is under "from any thread" may be called from there, the rest by the journal's thread."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, settings: Settings, picture: Picture, cabinets: Sequence[Cabinet] = ()
+        self,
+        journal: Journal,
+        clock: Clock,
+        settings: Settings,
+        picture: Picture,
+        cabinets: Sequence[Cabinet] = (),
+        *,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self.poll_now: Callable[[str], None] = lambda _device: None
         self._journal = journal
         self._clock = clock
         self._settings = settings
-        self._picture = picture
         self._cabinets = cabinets
+        self._upkeep = upkeep or Upkeep(Opened(journal))
+        # A time that has certainly passed: an unsynced clock is never believed below it.
+        self._floor_ms = max(self._upkeep.known_ms, floor_of(journal)) - round(clock.monotonic() * 1000)
+        self._offset_ms = offset_of(journal, journal.boot)
         state = journal.state()
         self._swipes = Swipes(settings.double_swipe, state.get(SWIPES))
         self._alarms = Alarms(state)
-        self._closed_until = state.get(_CLOSED, "")
-        self._ledger = Ledger(settings.calendar, journal.ledger())
+        self._ledger = Ledger(settings.calendar, journal.ledger(), state.get(_CLOSED, ""))
         self._thinner = Thinner(min_interval=settings.min_interval, heartbeat=settings.heartbeat)
-        self._wanted = threading.Condition()
-        self._queue: deque[_Submission] = deque()
-        self._handed_over = self._taken = self._durable = 0
-        self._delivered: dict[tuple[str, int], Ranges] = {}
-        self._overflow: dict[str, tuple[int, Stamp, Stamp]] = {}
-        self._stopping = False
-        self._hurry = False
+        self._queue = Queue(settings.queue)
         self._batch = Batch()
-        self._effects = _Effects()
+        self._effects = Effects(alarms=True, totals=True)
         self._failed = False
+        self._more = False
         self._hour: tuple[date, int] | None = None
-        self._group_due = clock.monotonic() + settings.group_commit
-        self._show(_Effects(alarms=True, totals=True))
+        self._due = clock.monotonic()
+        self._display = Display(picture, journal, self._ledger, self._alarms)
+        self._reveal()
 
     # ---- from any thread
 
     def submit(self, device: str, records: Iterable[Record], at: float | None = None) -> None:
-        """Hand over what `device` said at monotonic time `at` (seconds; default now)."""
-        self._put(_Submission(device, self._stamp(at), tuple(records)))
+        """Hand over what `device` said at monotonic time `at` (seconds; default now).
+
+        Raises KeyError for an alarm that is not in the catalogue: that mistake belongs to whoever makes it.
+        """
+        self._queue.put(Submission(device, self._stamp(at), _checked(records)))
+
+    def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
+        """Say that `device` does not answer: its last values turn bad, for the reason given."""
+        self._queue.put(Submission(device, self._stamp(None), _checked(records), unreachable=why))
 
     def remember(self, key: str, text: str | None) -> None:
         """Keep JSON `text` under `key` across restarts, from the next group commit on; None forgets it."""
-        self._put(_Submission("journal", self._stamp(None), (), state={key: text}))
+        self._queue.remember(key, text)
 
     def declare(
         self, gaps: Iterable[tuple[str, Mapping[str, Json]]], state: Mapping[str, str | None] | None = None
     ) -> None:
         """Declare losses, as (stream, body of the gap record), and remember `state` in the same transaction."""
-        self._put(_Submission("journal", self._stamp(None), (), state=state or {}, gaps=tuple(gaps)))
+        self._queue.put(Submission("journal", self._stamp(None), (), state=state or {}, gaps=tuple(gaps)))
 
     def submit_durably(
         self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
@@ -128,108 +121,77 @@ class Recorder:
 
         False if that takes longer than `within` seconds, or if the queue is full.
         """
-        submission = _Submission(device, self._stamp(None), tuple(records), state=state)
-        with self._wanted:
-            if not self._put(submission):
-                return False
-            number = self._handed_over
-            self._hurry = True
-            return self._wanted.wait_for(lambda: self._durable >= number, within)
-
-    def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
-        """Say that `device` does not answer: its last values turn bad, for the reason given."""
-        self._put(_Submission(device, self._stamp(None), tuple(records), unreachable=why))
+        return self._queue.put_durably(Submission(device, self._stamp(None), _checked(records), state=state), within)
 
     def acknowledge(self, delivered: Mapping[tuple[str, int], Ranges]) -> None:
         """Take what the centre has acknowledged since the last call, as (stream, epoch number) -> seqs."""
-        with self._wanted:
-            for key, ranges in delivered.items():
-                known = self._delivered.setdefault(key, Ranges())
-                for first, last in ranges:
-                    known.add(first, last)
+        self._queue.acknowledge(delivered)
 
     def commit_soon(self) -> None:
         """Do not wait for the group commit this time."""
-        with self._wanted:
-            self._hurry = True
-            self._wanted.notify()
+        self._queue.hurry()
 
     def stop(self) -> None:
         """Make `run` commit everything that waits, and return."""
-        with self._wanted:
-            self._stopping = True
-            self._wanted.notify()
-
-    def _put(self, submission: _Submission) -> bool:
-        with self._wanted:
-            if len(self._queue) < self._settings.queue:
-                self._handed_over += 1
-                self._queue.append(submission)
-                self._wanted.notify_all()
-                return True
-            for record in submission.records:
-                stream = _stream_of(record)
-                count, first, _ = self._overflow.get(stream, (0, submission.stamp, submission.stamp))
-                self._overflow[stream] = (count + 1, first, submission.stamp)
-            return False
+        self._queue.stop()
 
     def _stamp(self, at: float | None) -> Stamp:
         now = self._clock.monotonic()
         at = now if at is None else at
-        wall = self._clock.wall() - (now - at)
-        return Stamp(self._journal.boot, round(at * 1000), round(wall * 1000), self._clock.good())
+        wall_ms = round((self._clock.wall() - (now - at)) * 1000)
+        good = self._clock.good()
+        mono_ms = round(at * 1000)
+        return Stamp(self._journal.boot, mono_ms, wall_ms if good else max(wall_ms, self._floor_ms + mono_ms), good)
 
-    # ---- the journal thread
+    # ---- the journal's thread
 
     def run(self, promise: Callable[[float], None]) -> None:
-        """Work until `stop`; `promise(deadline)` is told the monotonic time by which the next step will be done."""
-        while True:
-            promise(self._clock.monotonic() + 15.0)
+        """Work until `stop`; `promise(deadline)` is told the monotonic time by which the next step will be done.
+
+        Raises JournalDamaged if the file breaks while in use: only a new start can set it aside.
+        """
+        while not self._queue.stopping:
+            promise(self._clock.monotonic() + _LONGEST_STEP)
             rest = self.step()
-            with self._wanted:
-                if self._stopping and not self._queue and not self._failed:
-                    break
-                if not self._queue and not self._stopping and not self._hurry:
-                    promise(self._clock.monotonic() + rest + 15.0)
-                    self._wanted.wait(rest)
-                elif self._failed:
-                    self._wanted.wait(rest)
-                    if self._stopping:
-                        break
+            promise(self._clock.monotonic() + rest + _LONGEST_STEP)
+            self._queue.wait(rest, patiently=self._failed)
         self.flush()
 
     def step(self) -> float:
         """Process what waits, commit if it is time; return seconds to rest."""
-        if self._failed:
-            return self._commit()
-        self._close_days()
-        with self._wanted:
-            taken = list(self._queue)
-            self._queue.clear()
-            self._taken += len(taken)
-            overflow, self._overflow = self._overflow, {}
-            hurry, self._hurry = self._hurry, False
-        for stream, (count, first, last) in overflow.items():
-            self._declare_overflow(stream, count, first, last)
-        for submission in taken:
-            self._process(submission)
         now = self._clock.monotonic()
-        if hurry or self._batch.urgent or now >= self._group_due:
+        if self._failed:
+            return self._commit() if now >= self._due else self._due - now
+        if self._clock.good() and not self._date_boot():
+            return max(0.0, self._due - now)
+        self._close_days()
+        taken = self._queue.take()
+        self._batch.state |= taken.state
+        for submission in taken.submissions:
+            self._process(submission)
+        for stream, overflow in taken.overflow.items():
+            self._declare_overflow(stream, overflow)
+        self._close_days_again()
+        if now >= self._due:
+            self._tend()
+        if taken.hurry or self._batch.urgent or now >= self._due:
             return self._commit()
         self._reveal()
-        return max(0.0, self._group_due - now)
+        return max(0.0, self._due - self._clock.monotonic())
 
     def flush(self) -> None:
-        """Commit whatever waits, acknowledgements included; raises nothing."""
+        """Commit whatever waits, acknowledgements included; a batch that failed before has one more try."""
+        if self._failed:
+            self._commit()
         if not self._failed:
+            self._queue.hurry()
             self.step()
-        self._commit()
 
-    def _process(self, submission: _Submission) -> None:
+    def _process(self, submission: Submission) -> None:
         stamp = submission.stamp
         self._batch.state |= submission.state
         for stream, body in submission.gaps:
-            self._row(stream, "journal", "gap", stamp, dict(body))
+            self._row(stream, "journal", "gap", stamp, body)
         readings: dict[str, list[Reading]] = {}
         for device, record in self._assemble(submission):
             if isinstance(record, Event):
@@ -242,7 +204,7 @@ class Recorder:
         for device, values in readings.items():
             self._tell(device, values, stamp)
 
-    def _assemble(self, submission: _Submission) -> list[tuple[str, Record]]:
+    def _assemble(self, submission: Submission) -> list[tuple[str, Record]]:
         """Return what was said, and behind it what the cabinets make of it."""
         said: list[Record] = list(submission.records)
         if submission.unreachable is not None:
@@ -262,7 +224,7 @@ class Recorder:
             records += outcome.alarms
             self._effects.poll_now += outcome.poll_now
             if outcome.changed:
-                self._batch.state[CABINET + cabinet.name] = json.dumps(cabinet.stored(), ensure_ascii=False)
+                self._batch.state[CABINET + cabinet.name] = dumps(cabinet.stored())
         return records
 
     def _event(self, device: str, event: Event, stamp: Stamp) -> None:
@@ -278,7 +240,7 @@ class Recorder:
             body |= {"card_ref": event.card.ref, "key_id": event.card.key_id}
         name = counter(event)
         if name is not None:
-            self._batch.ledger |= self._ledger.add(name, stamp.wall_ms, good=stamp.good, boot=stamp.boot)
+            self._batch.ledger |= self._ledger.add(name, self._dated(stamp), stamp.boot)
             self._effects.totals = True
         if event.type == "visit":
             self._effects.visit = stamp.mono
@@ -294,58 +256,78 @@ class Recorder:
         self._effects.alarms = True
 
     def _tell(self, device: str, readings: Sequence[Reading], stamp: Stamp) -> None:
-        known, _ = self._effects.readings.setdefault(device, ({}, stamp))
-        known |= {reading.point: reading for reading in readings}
-        self._effects.readings[device] = (known, stamp)
+        self._effects.see(device, {reading.point: reading for reading in readings}, stamp)
         sample = self._thinner.offer(device, readings, stamp.mono)
         if sample is None:
             return
-        body: dict[str, Json] = {}
-        doubtful: dict[str, Json] = {}
-        for reading in sample.readings:
-            if reading.quality is not Quality.GOOD:
-                doubtful[reading.point] = str(reading.quality)
-            elif reading.value is not None:
-                body[reading.point] = list(reading.value) if isinstance(reading.value, tuple) else reading.value
-        if doubtful:
-            body["quality"] = doubtful
-        self._row("tele", device, "sample", stamp, body)
         self._effects.told.add(device)
+        body = sample.body()
+        if body:
+            self._row("tele", device, "sample", stamp, body)
 
-    def _row(self, stream: str, device: str, kind: str, stamp: Stamp, body: dict[str, Json], *, seq: int = 0) -> None:
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    def _row(
+        self, stream: str, device: str, kind: str, stamp: Stamp, body: Mapping[str, Json], *, seq: int = 0
+    ) -> None:
         seq = seq or self._journal.reserve(stream)
-        where = (stream, self._journal.epoch, seq)
-        self._batch.rows.append(Row(*where, device, kind, stamp.boot, stamp.mono_ms, stamp.wall_ms, stamp.good, text))
+        times = (stamp.boot, stamp.mono_ms, stamp.wall_ms)
+        self._batch.rows.append(Row(stream, self._journal.epoch, seq, device, kind, *times, stamp.good, dumps(body)))
 
-    def _declare_overflow(self, stream: str, count: int, first: Stamp, last: Stamp) -> None:
+    def _declare_overflow(self, stream: str, overflow: Overflow) -> None:
         """What could not even wait gets seqs that stay empty, and a gap record that says so."""
-        seqs = [self._journal.reserve(stream) for _ in range(count)]
+        first = self._journal.reserve(stream, overflow.count)
         body: dict[str, Json] = {
-            "from_seq": seqs[0],
-            "to_seq": seqs[-1],
-            "from": first.stored(),
-            "to": last.stored(),
+            "from_seq": first,
+            "to_seq": first + overflow.count - 1,
+            "from": overflow.first.stored(),
+            "to": overflow.last.stored(),
             "reason": "overflow",
-            "count": count,
+            "count": overflow.count,
         }
-        self._row(stream, "journal", "gap", last, body)
-        log.error("journal is too slow: %d records could not wait and are lost stream=%s", count, stream)
+        self._row(stream, "journal", "gap", overflow.last, body)
+        log.error("journal is too slow: %d records could not wait and are lost stream=%s", overflow.count, stream)
 
-    def declare_missing(self, missing: Iterable[Missing]) -> None:
-        """Declare what a damaged journal has lost; to be called before `run`."""
+    def _tend(self) -> None:
+        """Give the journal's own work its turn."""
+        work = self._upkeep.step(self._batch)
         stamp = self._stamp(None)
-        for gap in missing:
-            body: dict[str, Json] = {
-                "of_epoch": gap.epoch_name,
-                "from_seq": gap.first,
-                "to_seq": gap.last,
-                "reason": "damage",
-            }
-            self._row(gap.stream, "journal", "gap", stamp, body)
+        for stream, body in work.gaps:
+            self._row(stream, "journal", "gap", stamp, body)
+        moments = [(counted(row) or "", self._dated(row)) for row in work.recount]
+        dated = [(name, at) for name, at in moments if at is not None]
+        self._batch.ledger |= self._ledger.regain(work.regained, dated)
+        self._effects.totals |= bool(work.regained or dated)
+        self._more = work.more
+
+    # ---- time
+
+    def _dated(self, stamp: Stamp | Row) -> int | None:
+        """Return when it really was (Unix milliseconds), None if nobody knows yet."""
+        if stamp.good:
+            return stamp.wall_ms
+        offset = self._offset_ms if stamp.boot == self._journal.boot else offset_of(self._journal, stamp.boot)
+        return None if offset is None else stamp.mono_ms + offset
+
+    def _date_boot(self) -> bool:
+        """Once a boot, when its clock has become good: date what was stamped before; False if it has to wait."""
+        if self._offset_ms is not None:
+            return True
+        if self._batch:
+            # What is to be dated is read from the journal, so it must be there.
+            self._commit()
+            if self._failed:
+                return False
+        stamp = self._stamp(None)
+        correction = correct(self._journal, stamp)
+        self._offset_ms = correction.dated.offset_ms
+        self._batch.dated.append(correction.dated)
+        self._batch.ledger |= self._ledger.settle(stamp.boot, correction.moments)
+        for stream, body in correction.records:
+            self._row(stream, "journal", "clock_correction", stamp, body)
+        self._effects.totals = True
+        return True
 
     def _close_days(self) -> None:
-        """Write a `day_closed` record for each finished business day, once; never on a clock that is not good."""
+        """Close each finished business day, once; never on a clock that is not good."""
         stamp = self._stamp(None)
         if not stamp.good:
             return
@@ -353,115 +335,71 @@ class Recorder:
         if hour != self._hour:
             self._hour = hour
             self._effects.totals = True
-        for day in self._ledger.open_days(self._closed_until, stamp.wall_ms):
-            body: dict[str, Json] = {"day": str(day), "totals": dict(self._ledger.day(day))}
-            body["hours"] = {name: list(hours) for name, hours in self._ledger.hours(day).items()}
-            self._row("usage", "station", "day_closed", stamp, body)
-            self._closed_until = str(day)
-            self._batch.state[_CLOSED] = self._closed_until
-            self._effects.totals = True
+        for day in self._ledger.days_to_close(stamp.wall_ms):
+            self._close_day(day, stamp)
+
+    def _close_days_again(self) -> None:
+        """Write the record of a closed day anew if something has been counted into it since."""
+        for day in self._ledger.days_reopened():
+            self._close_day(day, self._stamp(None), revised=True)
+
+    def _close_day(self, day: date, stamp: Stamp, **mark: Json) -> None:
+        hours: dict[str, Json] = {name: list(counts) for name, counts in self._ledger.hours(day).items()}
+        body: dict[str, Json] = {"day": str(day), "totals": dict(self._ledger.day(day)), "hours": hours, **mark}
+        self._row("usage", "station", "day_closed", stamp, body)
+        self._batch.ledger |= self._ledger.close(day)
+        self._batch.state[_CLOSED] = self._ledger.closed_until
+        self._effects.totals = True
 
     # ---- commit, and what becomes visible after it
 
     def _commit(self) -> float:
-        now = self._clock.monotonic()
-        self._group_due = now + self._settings.group_commit
+        """Commit the batch, or once more the one that failed; return seconds to rest."""
+        begin = self._clock.monotonic()
         if not self._failed:
-            with self._wanted:
-                self._batch.delivered, self._delivered = self._delivered, {}
+            self._batch.delivered = self._queue.take_delivered()
         if self._batch:
             try:
                 self._journal.commit(self._batch)
+            except JournalDamaged:
+                raise
             except JournalError as error:
                 self._trouble(error)
+                self._due = begin + _RETRY_S
                 return _RETRY_S
-            self._accepted(self._batch, self._clock.monotonic() - now)
-            self._batch = Batch()
-        with self._wanted:
-            self._durable = self._taken
-            self._wanted.notify_all()
+            self._accepted(self._clock.monotonic() - begin)
+        self._queue.durable()
+        self._due = begin + (_MORE_S if self._more else self._settings.group_commit)
         self._reveal()
-        return max(0.0, self._group_due - self._clock.monotonic())
+        now = self._stamp(None)
+        self._upkeep.note(now.mono, self._ledger.lifetime(), now.wall_ms if now.good else None)
+        return max(0.0, self._due - self._clock.monotonic())
 
     def _trouble(self, error: JournalError) -> None:
         if not self._failed:
             log.error("journal cannot be written, nothing new is accepted: %s", error)
         self._failed = True
-        with self._wanted:
-            waiting = len(self._queue)
-        self._picture.change(
-            lambda view: replace(view, storage=replace(view.storage, trouble=str(error), waiting=waiting))
-        )
+        self._display.trouble(str(error), len(self._queue))
 
-    def _accepted(self, batch: Batch, seconds: float) -> None:
+    def _accepted(self, seconds: float) -> None:
         if self._failed:
             log.warning("journal can be written again")
             self._failed = False
-        added = Counter(row.stream for row in batch.rows)
-
-        def edit(view: View) -> View:
-            before = view.storage
-            accepted = {stream: before.accepted.get(stream, 0) + added[stream] for stream in STREAMS}
-            slowest = max(before.slowest_commit_s, seconds)
-            return replace(view, storage=Storage(accepted, before.commits + 1, slowest))
-
-        self._picture.change(edit)
+        batch, self._batch = self._batch, Batch()
+        self._display.accepted(batch, seconds)
 
     def _reveal(self) -> None:
-        effects, self._effects = self._effects, _Effects()
-        if effects.readings or effects.alarms or effects.totals or effects.visit is not None:
-            self._show(effects)
+        effects, self._effects = self._effects, Effects()
+        if effects.any:
+            self._display.show(effects, self._dated(self._stamp(None)))
         for device in effects.poll_now:
             self.poll_now(device)
 
-    def _show(self, effects: _Effects) -> None:
-        def edit(view: View) -> View:
-            devices = dict(view.devices)
-            for name, (readings, stamp) in effects.readings.items():
-                device = with_readings(devices.get(name, Device()), readings, stamp.wall_ms, stamp.mono)
-                if name in effects.told:
-                    device = replace(device, told=device.told + 1)
-                devices[name] = device
-            view = replace(view, devices=devices)
-            if effects.alarms:
-                view = replace(view, alarms=self._active_alarms())
-            if effects.totals:
-                view = replace(view, totals=self._totals(view.totals))
-            return view if effects.visit is None else replace(view, last_visit_mono=effects.visit)
 
-        self._picture.change(edit)
-
-    def _active_alarms(self) -> dict[tuple[str, str], ActiveAlarm]:
-        return {
-            (device, code): ActiveAlarm(device, code, state.severity, state.since, state.epoch, state.seq, state.detail)
-            for (device, code), state in self._alarms.states.items()
-            if state.active
-        }
-
-    def _totals(self, before: Totals) -> Totals:
-        ledger = self._ledger
-        now = self._stamp(None)
-        common = Totals(
-            epoch_name=self._journal.epoch_name,
-            seq=self._journal.last_seq("usage"),
-            lifetime=ledger.lifetime(),
-            undated=ledger.undated(),
-            changes=before.changes + 1,
-        )
-        if not now.good:
-            return common
-        day, hour = ledger.today(now.wall_ms)
-        return replace(
-            common,
-            day=day,
-            hour=hour,
-            today=ledger.day(day),
-            hours=ledger.hours(day),
-            yesterday=ledger.day(day - timedelta(days=1)),
-        )
-
-
-def _stream_of(record: Record) -> str:
-    if isinstance(record, Event):
-        return "usage"
-    return "alarm" if isinstance(record, Alarm) else "tele"
+def _checked(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Return the records; raises KeyError for an unknown alarm."""
+    checked = tuple(records)
+    for record in checked:
+        if isinstance(record, Alarm):
+            CATALOGUE[record.code]
+    return checked

@@ -24,6 +24,7 @@ from edge_agent.driver import DriverClass, Site, load_driver
 from edge_agent.errors import AgentError
 from edge_agent.journal_open import Opened, open_journal
 from edge_agent.journal_reader import Reader
+from edge_agent.journal_upkeep import Upkeep
 from edge_agent.ledger import Calendar
 from edge_agent.links.make import make_link
 from edge_agent.picture import Picture
@@ -77,11 +78,14 @@ class Station:
             on_recovered=lambda name: self._stuck_alarm(name, active=False),
         )
         self._threads = Threads(self.supervisor, self.clock)
-        opened = open_journal(config.journal.dir, self.clock.boot_id)
+        opened = open_journal(config.journal.dir, self.clock.boot_id, station=config.station.id)
         self.journal = opened.journal
         state = self.journal.state()
         cabinets = [Cabinet(layout_of(cabinet, config), _stored(state, cabinet.name)) for cabinet in config.cabinet]
-        self.recorder = Recorder(self.journal, self.clock, _recorder_settings(config), self.picture, cabinets)
+        self._upkeep = Upkeep(opened)
+        self.recorder = Recorder(
+            self.journal, self.clock, _recorder_settings(config), self.picture, cabinets, upkeep=self._upkeep
+        )
         self.recorder.poll_now = self._poll_now
         self._declare(opened)
         self.page: PageServer | None = None
@@ -122,6 +126,7 @@ class Station:
             self.page.stop()
         self.stop_workers()
         self._threads.end(["uplink", "journal"])
+        self._upkeep.close()
         self.journal.close()
 
     def stop_workers(self) -> None:
@@ -230,7 +235,6 @@ class Station:
     def _declare(self, opened: Opened) -> None:
         """Tell the centre what a damaged journal has cost."""
         if opened.damage:
-            self.recorder.declare_missing(opened.missing)
             detail: dict[str, Any] = {"why": opened.damage}
             self.recorder.submit(STATION, [Alarm("journal_damaged", active=True, detail=detail)])
         else:

@@ -4,11 +4,12 @@ A poll a second of a room that does not change would be 86,400 rows a day and a 
 becomes a few hundred.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from edge_agent.records import Quality, Reading, Value
+from edge_agent.records import Json, Quality, Reading, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,22 @@ class Sample:
     readings: tuple[Reading, ...]
     prompt: bool
     """True if a door or safety point changed: the centre is told at once."""
+
+    def body(self) -> dict[str, Json]:
+        """Return the row's JSON: good values by point, and in `quality` which of the others are not good.
+
+        Absent values are absent keys. A number that JSON cannot carry (infinite, not a number) is bad.
+        """
+        values: dict[str, Json] = {}
+        doubtful: dict[str, Json] = {}
+        for reading in self.readings:
+            if reading.quality is not Quality.GOOD:
+                doubtful[reading.point] = str(reading.quality)
+            elif not _finite(reading.value):
+                doubtful[reading.point] = str(Quality.BAD)
+            elif reading.value is not None:
+                values[reading.point] = list(reading.value) if isinstance(reading.value, tuple) else reading.value
+        return values | {"quality": doubtful} if doubtful else values
 
 
 @dataclass(slots=True)
@@ -76,3 +93,9 @@ def _moved(old: Value | None, new: Value | None, change: float) -> bool:
         # The small allowance keeps 23.1 -> 23.6 a change of 0.5 in binary floating point.
         return abs(cast("float", new) - cast("float", old)) >= change - 1e-9
     return old != new
+
+
+def _finite(value: Value | None) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

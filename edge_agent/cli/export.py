@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_agent.cli.check import DEFAULT_FILE
 from edge_agent.config_file import load
 from edge_agent.errors import JournalError
-from edge_agent.journal import FILE
+from edge_agent.journal_file import FILE
 from edge_agent.journal_schema import STREAMS
 
 HELP = "write the journal out as CSV or NDJSON"

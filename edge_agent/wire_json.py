@@ -1,0 +1,26 @@
+"""JSON as it is stored and sent: compact, UTF-8, and never failing over what a device has said."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def dumps(value: Mapping[str, Any]) -> str:
+    """Return compact JSON text that any reader takes and SQLite can store.
+
+    Numbers that JSON does not know (infinite, not a number) become null, halves of surrogate pairs become "?".
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
