@@ -1,4 +1,4 @@
-"""From the last byte of a card's frame to the commit to the broker's acknowledgement, beside bare commit and publish."""
+"""From the last byte of a card to the commit to the broker's acknowledgement, beside a bare commit and publish."""
 
 import contextlib
 import os
