@@ -1,0 +1,11 @@
+"""Telecom air conditioners that speak YD/T 1363.3 (电总协议)."""
+
+from drivers.ydt1363.decoder import explain
+from drivers.ydt1363.driver import Ydt1363
+from drivers.ydt1363.options import YdtOptions as Options
+from drivers.ydt1363.simulator import YdtSimulator as Simulator
+
+DRIVER = Ydt1363
+DECODERS = {"ydt1363": explain}
+
+__all__ = ["DECODERS", "DRIVER", "Options", "Simulator"]
