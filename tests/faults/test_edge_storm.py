@@ -46,7 +46,7 @@ def test_edge_storm(tmp_path: Path) -> None:
         told = broker.sink = AlarmSink()
         with running(ends) as station:
             wait_for(lambda: station.picture.view.uplink.online, "online")
-            worker = station._threads["inputs"].thread
+            worker = station._threads._held["inputs"].thread
             assert worker.ident is not None
             cpu = time.pthread_getcpuclockid(worker.ident)
             before = time.clock_gettime(cpu)
