@@ -1,38 +1,70 @@
-"""A lock board asked for all its doors at once, and told to open one.
+"""A lock board asked for all its doors at once, and told to open one; some boards report a moved door by themselves.
 
-The family's check is one XOR byte, which two flipped bits of the same weight pass. A door that changes state by noise
-would invent a rider, so a bitmap that differs from the last confirmed one is believed only when it comes twice running.
+The families' checks are one byte (XOR or sum), which two flipped bits of the same weight can pass. A door that changes
+state by noise would invent a rider, so an answer that differs from the last confirmed one is believed only when it
+comes twice running. A report cannot be asked for again; see the README for what that leaves.
 """
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from drivers.lockboard import codec_8a80 as codec
+from drivers.lockboard.family import Door, Doors, Question, family_of
 from drivers.lockboard.simulator import LockBoardSimulator
-from edge_agent.driver import Command, DeviceError, Duration, Link, Options, Reading, Record, ReplyShape, Site, Wire
+from edge_agent.driver import (
+    Chunk,
+    Command,
+    DeviceError,
+    Duration,
+    LineRequest,
+    Link,
+    LinkTimeout,
+    Options,
+    Quality,
+    Reading,
+    Record,
+    Site,
+    Wire,
+)
 
 _MAX_ASKS = 4
-"""Questions within one poll: enough for one garbled answer and one false bitmap before the two that agree."""
+"""Questions within one poll: enough for one garbled answer and one false picture before the two that agree."""
 _MAX_GARBLED = 2
+_ADDRESSES = {"8a80": (1, 255), "wkly": (0, 255), "kerong_cu16": (0, 9), "kerong_cu48": (0, 255)}
+_LOCKS = {"8a80": 48, "wkly": 48, "kerong_cu16": 16, "kerong_cu48": 48}
 
 
 class LockBoardOptions(Options):
     """Keys of a lock board."""
 
-    family: Literal["8a80"] = "8a80"
+    family: Literal["8a80", "wkly", "kerong_cu16", "kerong_cu48"] = "8a80"
     """Frame family of the board."""
-    address: Annotated[int, Field(ge=1, le=255)] = 1
-    """Board number set by its switches."""
-    locks: Annotated[int, Field(ge=1, le=codec.MAX_LOCKS)] = 12
+    address: Annotated[int, Field(ge=0, le=255)] = 1
+    """Board number set by its switches: from 1 with `8a80`, 0 to 9 with `kerong_cu16`, else from 0."""
+    locks: Annotated[int, Field(ge=1, le=48)] = 12
     """Locks the board reports; a 16-lock board with 12 wired still reports 16."""
     set_bit: Literal["closed", "open"] = "closed"
-    """What a set bit of the status answer means; it follows the feedback wiring of the locks."""
+    """What a set bit (or state 01) of the status answer means; it follows the feedback wiring of the locks."""
+    feedback: Literal["hook", "infrared"] = "hook"
+    """Which sensor tells the door; only a `kerong_cu16` has infrared ones."""
     opened_status: Literal["00", "11"] = "00"
-    """Status byte (hex) with which this board confirms that it opened a lock."""
+    """Status byte (hex) with which an `8a80` board confirms that it opened a lock."""
     timeout: Annotated[Duration, Field(gt=0, le=5)] = 0.3
     """Longest wait for an answer, seconds."""
+
+    @model_validator(mode="after")
+    def _fits_family(self) -> Self:
+        first, last = _ADDRESSES[self.family]
+        if not first <= self.address <= last:
+            raise ValueError(f"a {self.family!r} board has an address of {first} to {last}")
+        if self.locks > _LOCKS[self.family]:
+            raise ValueError(f"a {self.family!r} board has at most {_LOCKS[self.family]} locks")
+        if self.feedback == "infrared" and self.family != "kerong_cu16":
+            raise ValueError("only a 'kerong_cu16' board has infrared sensors")
+        if "opened_status" in self.model_fields_set and self.family != "8a80":
+            raise ValueError("only 'opened_status' of an '8a80' board varies; leave it out")
+        return self
 
 
 class LockBoard:
@@ -43,45 +75,60 @@ class LockBoard:
     wire: ClassVar[Wire] = Wire.SERIAL
     sensitive: ClassVar[bool] = False
 
+    settle = 0.0
+    """A report is complete when its last byte is there; silence ends nothing."""
+
     def __init__(self, options: LockBoardOptions, site: Site) -> None:
         del site
         self._options = options
-        self._confirmed: tuple[bool, ...] | None = None
+        self._family = family_of(options)
+        self._confirmed: Doors | None = None
+        self._heard = b""
 
     def poll(self, link: Link) -> Iterable[Record]:
         """Ask for all locks; yields `lock_01` … as "open" or "closed"."""
-        bits = self._bits(link)
-        set_means = self._options.set_bit
-        clear_means = "open" if set_means == "closed" else "closed"
-        for index, bit in enumerate(bits, start=1):
-            yield Reading(f"lock_{index:02d}", set_means if bit else clear_means, prompt=True)
+        for lock, door in enumerate(self._doors(link), start=1):
+            yield _reading(lock, door)
 
     def act(self, link: Link, command: Command) -> Iterable[Record]:
         """Carry out `open` with `lock` (1 …) and yield the doors afterwards.
 
         The doors are asked first too: the link learns from that unmistakable answer whether this wire echoes, which
-        the open command itself cannot teach (its "failed" answer equals the request byte for byte).
+        an 8A/80 open command itself cannot teach (its "failed" answer equals the request byte for byte).
         """
         lock = self._lock(command)
-        self._bits(link)
-        options = self._options
-        frame = link.ask(
-            codec.open_request(options.address, lock),
-            reply=ReplyShape(
-                key=("8a80", options.address, "open", lock),
-                find=lambda data: codec.find_open_reply(data, options.address, lock),
-                size=5,
-            ),
-            within=options.timeout,
-        )
-        if frame[3] != int(options.opened_status, 16):
-            raise DeviceError(
-                f"the board did not open lock {lock}",
-                op="open",
-                raw=frame,
-                hint="jammed lock or blocked door; on a wire with echo set echo on the link, see the driver's Traps",
-            )
+        self._doors(link)
+        try:
+            frame = self._ask(link, self._family.open(lock))
+        except LinkTimeout:
+            if self._family.confirms:
+                raise
+        else:
+            if not self._family.opened(frame):
+                raise DeviceError(
+                    f"the board did not open lock {lock}",
+                    op="open",
+                    raw=frame,
+                    hint="jammed lock or blocked door; on a wire with echo set echo on the link, see Traps",
+                )
         yield from self.poll(link)
+
+    def lines(self) -> tuple[LineRequest, ...]:
+        """No GPIO."""
+        return ()
+
+    def feed(self, chunk: Chunk) -> Iterable[Record]:
+        """Tell the doors that the board reports by itself; whatever else is on the wire is passed over."""
+        found, self._heard = self._family.reports(self._heard + chunk.data)
+        for lock, door in found:
+            if self._confirmed is not None:
+                self._confirmed = (*self._confirmed[: lock - 1], door, *self._confirmed[lock:])
+            yield _reading(lock, door)
+
+    def quiet(self, now: float) -> Iterable[Record]:
+        """Nothing."""
+        del now
+        return ()
 
     def _lock(self, command: Command) -> int:
         lock = command.args.get("lock")
@@ -91,33 +138,31 @@ class LockBoard:
             raise DeviceError(f"lock {lock!r} is not one of 1 to {self._options.locks}", op="open")
         return lock
 
-    def _bits(self, link: Link) -> tuple[bool, ...]:
-        """Return a bitmap that equals the confirmed one or came twice in a row."""
+    def _doors(self, link: Link) -> Doors:
+        """Return a picture that equals the confirmed one or came twice in a row."""
         previous = self._confirmed
         garbled = 0
         for _ in range(_MAX_ASKS):
             try:
-                bits = self._ask(link)
+                frame = self._ask(link, self._family.query())
             except DeviceError:
                 garbled += 1
                 if garbled > _MAX_GARBLED:
                     raise
                 continue
-            if bits == previous:
-                self._confirmed = bits
-                return bits
-            previous = bits
+            doors = self._family.doors(frame)
+            if doors == previous:
+                self._confirmed = doors
+                return doors
+            previous = doors
         raise DeviceError("the door states differ with every answer", op="query all", hint="noise on the wire")
 
-    def _ask(self, link: Link) -> tuple[bool, ...]:
-        options = self._options
-        frame = link.ask(
-            codec.query_all_request(options.address),
-            reply=ReplyShape(
-                key=("8a80", options.address, "all"),
-                find=lambda data: codec.find_query_all_reply(data, options.address, options.locks),
-                size=codec.groups(options.locks) + 4,
-            ),
-            within=options.timeout,
-        )
-        return codec.bits(frame, options.locks)
+    def _ask(self, link: Link, question: Question) -> bytes:
+        return link.ask(question.request, reply=question.reply, within=self._options.timeout)
+
+
+def _reading(lock: int, door: Door) -> Reading:
+    point = f"lock_{lock:02d}"
+    if door is None:
+        return Reading(point, None, prompt=True, quality=Quality.BAD, why="the board cannot tell this door")
+    return Reading(point, door, prompt=True)
