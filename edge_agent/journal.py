@@ -140,17 +140,16 @@ class Journal:
         db = self.db
         try:
             db.execute("BEGIN IMMEDIATE")
-            try:
-                self._write(batch)
-                db.execute("COMMIT")
-            except BaseException:
-                # SQLite has rolled back by itself after some errors; a failed ROLLBACK leaves nothing to undo.
-                with suppress(sqlite3.Error):
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise wrap(error, self.path, "the same records are tried again") from error
+            self._write(batch)
+            db.execute("COMMIT")
+        except BaseException as error:
+            # SQLite has rolled back by itself after some errors; a failed ROLLBACK leaves nothing to undo.
+            with suppress(sqlite3.Error):
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise wrap(error, self.path, "the same records are tried again") from error
+            raise
 
     def begin_epoch(self, why: str) -> None:
         """Start a new epoch: seqs begin at 1 again under a new name, old rows keep theirs; raises JournalError."""

@@ -9,13 +9,15 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
 from edge_agent.errors import JournalDamaged, JournalError, JournalFull
 
 FILE = "journal.db"
+SUSPECT = "journal.suspect"
+"""Left behind by an agent that met a broken page while running: the next start looks at every page."""
 PAGE = 4096
 """Bytes of a page of the file."""
 _CHECKPOINT_PAGES = 1000
@@ -23,6 +25,8 @@ _WAL_LIMIT = 8 << 20
 _CACHE_KIB = 2048
 _RESULT = 0xFF
 """Mask of SQLite's primary result code; the bits above tell its kinds apart (sqlite.org/rescode.html)."""
+_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""Not a disk or a neighbour in the way, but the file: broken pages, no database, tables that are not there."""
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
@@ -33,9 +37,10 @@ def connect(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection) 
         path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=64, factory=factory
     )
     try:
-        # Before the first page is written, or never: lets the file shrink in small steps.
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute(f"PRAGMA page_size = {PAGE}")
+        if db.execute("PRAGMA page_count").fetchone()[0] == 0:
+            # Before the first page is written, or never: lets the file shrink in small steps.
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute(f"PRAGMA page_size = {PAGE}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -56,6 +61,11 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     return db
 
 
+def connect_damaged(path: Path) -> sqlite3.Connection:
+    """Open what is left of a damaged file; one that is not there reads like one without a readable page."""
+    return connect_readonly(path) if path.exists() else sqlite3.connect(":memory:", check_same_thread=False)
+
+
 def hold(directory: Path) -> int:
     """Make `directory` ours alone and return the descriptor whose closing gives it free; raises JournalError."""
     try:
@@ -74,21 +84,21 @@ def hold(directory: Path) -> int:
 def wrap(error: sqlite3.Error, path: Path, consequence: str) -> JournalError:
     """Return the JournalError that says what `error` means for the file."""
     # An error of Python's own module (a closed connection, a wrong type) carries no code.
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _RESULT
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & _RESULT
     text = f"{path}: {error}; {consequence}"
-    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    if code in _BROKEN:
+        with suppress(OSError):
+            path.with_name(SUSPECT).touch(mode=0o600)
         return JournalDamaged(text)
     return JournalFull(text) if code == sqlite3.SQLITE_FULL else JournalError(text)
 
 
 def fault(path: Path, check_up_to: int) -> str:
-    """Return what is wrong with the file, "" if nothing is seen; a missing or empty file is a first start.
+    """Return what is wrong with the file, "" if nothing is seen.
 
     Every page of a file of at most `check_up_to` bytes is looked at. Raises JournalError if it cannot be read for a
     reason that is not its own: rights, a broken disk, a full one.
     """
-    if not path.exists() or path.stat().st_size == 0:
-        return ""
     try:
         with closing(sqlite3.connect(path, timeout=5.0)) as db:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()

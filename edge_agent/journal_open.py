@@ -12,15 +12,13 @@ from pathlib import Path
 
 from edge_agent.errors import JournalDamaged, JournalError
 from edge_agent.journal import Journal
-from edge_agent.journal_file import FILE, Connect, connect, fault, hold, wrap
+from edge_agent.journal_file import FILE, SUSPECT, Connect, connect, fault, hold, wrap
 from edge_agent.journal_head import Head, load
 from edge_agent.journal_salvage import END_OF_EPOCH, Missing, Salvage, seed
 from edge_agent.journal_schema import STREAMS
 
 log = logging.getLogger(__name__)
 
-SUSPECT = "journal.suspect"
-"""Left behind by an agent that met a broken page while running: the next start looks at every page."""
 _KEPT = 2
 """Damaged files kept for whoever wants to look; older ones go."""
 _CHECKED_WHOLE = 64 << 20
@@ -73,8 +71,10 @@ def _open(directory: Path, make: Callable[..., Journal], held: int, station: str
     """Open what is there; begin anew, with what can be salvaged, where that cannot be used."""
     head = load(directory)
     path = directory / FILE
-    damage = "" if path.exists() else _interrupted(directory)
-    damage = damage or fault(path, _EVERYTHING if (directory / SUSPECT).exists() else _CHECKED_WHOLE)
+    if not path.exists() or path.stat().st_size == 0:
+        damage = _lost(directory, head)
+    else:
+        damage = fault(path, _EVERYTHING if (directory / SUSPECT).exists() else _CHECKED_WHOLE)
     if not damage:
         try:
             # The lock is released with its last descriptor, so each owner has one of its own.
@@ -137,16 +137,18 @@ def _folders(directory: Path) -> list[Path]:
     return sorted(directory.glob("damaged-*"), key=lambda folder: int(folder.name.removeprefix("damaged-")))
 
 
-def _interrupted(directory: Path) -> str:
-    """Say so if the power went while a damaged file was being set aside."""
+def _lost(directory: Path, head: Head) -> str:
+    """Say why there is no file, or an empty one, where there should be more; "" at a first start."""
     folders = _folders(directory)
-    return "setting it aside was interrupted" if folders and (folders[-1] / FILE).exists() else ""
+    if folders and (folders[-1] / FILE).exists() and not (directory / FILE).exists():
+        return "setting it aside was interrupted"
+    return "the file is gone or empty" if head.epochs else ""
 
 
 def _set_aside(directory: Path) -> Path:
     """Move the file, then what belongs to it, into a folder of their own; keep the newest few."""
     folders = _folders(directory)
-    if (directory / FILE).exists() or not folders:
+    if (directory / FILE).exists() or not folders or not (folders[-1] / FILE).exists():
         number = int(folders[-1].name.removeprefix("damaged-")) + 1 if folders else 1
         folders.append(directory / f"damaged-{number}")
         folders[-1].mkdir(mode=0o700)

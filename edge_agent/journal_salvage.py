@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.journal import Journal, Row, counted
-from edge_agent.journal_file import FILE, Connect, connect, connect_readonly
+from edge_agent.journal_file import FILE, Connect, connect, connect_damaged
 from edge_agent.journal_head import Head
 from edge_agent.journal_schema import STREAMS, TALLY, migrate, pack, unpack
 from edge_agent.ledger import LIFE
@@ -94,7 +94,7 @@ def seed(source: Path, target: Path, head: Head, connect: Connect = connect) -> 
     unfinished = target.with_suffix(".new")
     for suffix in ("", "-wal", "-shm"):
         unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
-    with closing(connect(unfinished)) as new, closing(connect_readonly(source)) as old:
+    with closing(connect(unfinished)) as new, closing(connect_damaged(source)) as old:
         migrate(new, unfinished)
         new.execute("BEGIN IMMEDIATE")
         for table in ("meta", "epoch", "boot", "delivered", "state"):
@@ -218,9 +218,7 @@ class Salvage:
 
     def _begin(self) -> None:
         self.progress = progress = self._waiting[0]
-        source = self._directory / progress.folder / FILE
-        # A folder that somebody has removed reads like a file without a readable page: all of it is declared.
-        self._old = connect_readonly(source) if source.exists() else sqlite3.connect(":memory:")
+        self._old = connect_damaged(self._directory / progress.folder / FILE)
         self._epochs = {number: name for number, name in self._names.items() if number < progress.new_epoch}
         self._stretches = [
             self._stretch(self._old, stream, epoch)

@@ -16,14 +16,15 @@ from edge_agent.clock import Clock
 from edge_agent.errors import JournalDamaged, JournalError
 from edge_agent.journal import Batch, Journal, Row, counted
 from edge_agent.journal_open import Opened
-from edge_agent.journal_time import correct, floor_of, offset_of
 from edge_agent.journal_upkeep import Upkeep
 from edge_agent.ledger import Calendar, Ledger, counter
+from edge_agent.memory import Memories, key_of
 from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges
 from edge_agent.recorder_effects import Display, Effects
 from edge_agent.recorder_queue import Overflow, Queue, Submission
-from edge_agent.records import Alarm, Event, Json, Quality, Reading, Record, Stamp
+from edge_agent.recorder_time import StationTime
+from edge_agent.records import Alarm, Event, Json, Memory, Quality, Reading, Record, Stamp
 from edge_agent.rules import ALARM, SWIPES, Alarms, Swipes
 from edge_agent.thinning import Thinner
 from edge_agent.wire_json import dumps
@@ -73,10 +74,9 @@ class Recorder:
         self._settings = settings
         self._cabinets = cabinets
         self._upkeep = upkeep or Upkeep(Opened(journal))
-        # A time that has certainly passed: an unsynced clock is never believed below it.
-        self._floor_ms = max(self._upkeep.known_ms, floor_of(journal)) - round(clock.monotonic() * 1000)
-        self._offset_ms = offset_of(journal, journal.boot)
+        self._time = StationTime(journal, clock, self._upkeep.known_ms)
         state = journal.state()
+        self._memories = Memories(state)
         self._swipes = Swipes(settings.double_swipe, state.get(SWIPES))
         self._alarms = Alarms(state)
         self._ledger = Ledger(settings.calendar, journal.ledger(), state.get(_CLOSED, ""))
@@ -85,9 +85,8 @@ class Recorder:
         self._batch = Batch()
         self._effects = Effects(alarms=True, totals=True)
         self._failed = False
-        self._more = False
         self._hour: tuple[date, int] | None = None
-        self._due = clock.monotonic()
+        self._due = self._tend_at = clock.monotonic()
         self._display = Display(picture, journal, self._ledger, self._alarms)
         self._reveal()
 
@@ -98,11 +97,17 @@ class Recorder:
 
         Raises KeyError for an alarm that is not in the catalogue: that mistake belongs to whoever makes it.
         """
-        self._queue.put(Submission(device, self._stamp(at), _checked(records)))
+        submission = Submission(device, self._time.stamp(at), _checked(records))
+        self._memories.note(device, submission.records)
+        self._queue.put(submission)
+
+    def recall(self, device: str) -> Mapping[str, str]:
+        """Return what `device` asked to be remembered (`Memory`), as of its last word."""
+        return self._memories.of(device)
 
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Say that `device` does not answer: its last values turn bad, for the reason given."""
-        self._queue.put(Submission(device, self._stamp(None), _checked(records), unreachable=why))
+        self._queue.put(Submission(device, self._time.stamp(), _checked(records), unreachable=why))
 
     def remember(self, key: str, text: str | None) -> None:
         """Keep JSON `text` under `key` across restarts, from the next group commit on; None forgets it."""
@@ -112,7 +117,7 @@ class Recorder:
         self, gaps: Iterable[tuple[str, Mapping[str, Json]]], state: Mapping[str, str | None] | None = None
     ) -> None:
         """Declare losses, as (stream, body of the gap record), and remember `state` in the same transaction."""
-        self._queue.put(Submission("journal", self._stamp(None), (), state=state or {}, gaps=tuple(gaps)))
+        self._queue.put(Submission("journal", self._time.stamp(), (), state=state or {}, gaps=tuple(gaps)))
 
     def submit_durably(
         self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
@@ -121,7 +126,7 @@ class Recorder:
 
         False if that takes longer than `within` seconds, or if the queue is full.
         """
-        return self._queue.put_durably(Submission(device, self._stamp(None), _checked(records), state=state), within)
+        return self._queue.put_durably(Submission(device, self._time.stamp(), _checked(records), state=state), within)
 
     def acknowledge(self, delivered: Mapping[tuple[str, int], Ranges]) -> None:
         """Take what the centre has acknowledged since the last call, as (stream, epoch number) -> seqs."""
@@ -134,14 +139,6 @@ class Recorder:
     def stop(self) -> None:
         """Make `run` commit everything that waits, and return."""
         self._queue.stop()
-
-    def _stamp(self, at: float | None) -> Stamp:
-        now = self._clock.monotonic()
-        at = now if at is None else at
-        wall_ms = round((self._clock.wall() - (now - at)) * 1000)
-        good = self._clock.good()
-        mono_ms = round(at * 1000)
-        return Stamp(self._journal.boot, mono_ms, wall_ms if good else max(wall_ms, self._floor_ms + mono_ms), good)
 
     # ---- the journal's thread
 
@@ -162,8 +159,13 @@ class Recorder:
         now = self._clock.monotonic()
         if self._failed:
             return self._commit() if now >= self._due else self._due - now
-        if self._clock.good() and not self._date_boot():
-            return max(0.0, self._due - now)
+        if self._time.to_be_dated:
+            if self._batch:
+                # What is to be dated is read from the journal, so it must be there.
+                self._commit()
+                if self._failed:
+                    return _RETRY_S
+            self._date_boot(self._time.stamp())
         self._close_days()
         taken = self._queue.take()
         self._batch.state |= taken.state
@@ -172,12 +174,13 @@ class Recorder:
         for stream, overflow in taken.overflow.items():
             self._declare_overflow(stream, overflow)
         self._close_days_again()
-        if now >= self._due:
-            self._tend()
-        if taken.hurry or self._batch.urgent or now >= self._due:
+        tend = now >= self._tend_at
+        if tend:
+            self._tend(now)
+        if tend or taken.hurry or self._batch.urgent or now >= self._due:
             return self._commit()
         self._reveal()
-        return max(0.0, self._due - self._clock.monotonic())
+        return self._rest()
 
     def flush(self) -> None:
         """Commit whatever waits, acknowledgements included; a batch that failed before has one more try."""
@@ -198,6 +201,8 @@ class Recorder:
                 self._event(device, record, stamp)
             elif isinstance(record, Alarm):
                 self._alarm(device, record, stamp)
+            elif isinstance(record, Memory):
+                self._batch.state[key_of(device, record)] = record.text
             else:
                 readings.setdefault(device, []).append(record)
         # Readings last: a change is told beside the event that explains it, in the same transaction.
@@ -240,7 +245,7 @@ class Recorder:
             body |= {"card_ref": event.card.ref, "key_id": event.card.key_id}
         name = counter(event)
         if name is not None:
-            self._batch.ledger |= self._ledger.add(name, self._dated(stamp), stamp.boot)
+            self._batch.ledger |= self._ledger.add(name, self._time.dated(stamp), stamp.boot)
             self._effects.totals = True
         if event.type == "visit":
             self._effects.visit = stamp.mono
@@ -286,49 +291,32 @@ class Recorder:
         self._row(stream, "journal", "gap", overflow.last, body)
         log.error("journal is too slow: %d records could not wait and are lost stream=%s", overflow.count, stream)
 
-    def _tend(self) -> None:
+    def _tend(self, now: float) -> None:
         """Give the journal's own work its turn."""
         work = self._upkeep.step(self._batch)
-        stamp = self._stamp(None)
+        self._tend_at = now + (_MORE_S if work.more else self._settings.group_commit)
+        stamp = self._time.stamp()
         for stream, body in work.gaps:
             self._row(stream, "journal", "gap", stamp, body)
-        moments = [(counted(row) or "", self._dated(row)) for row in work.recount]
+        moments = [(counted(row) or "", self._time.dated(row)) for row in work.recount]
         dated = [(name, at) for name, at in moments if at is not None]
         self._batch.ledger |= self._ledger.regain(work.regained, dated)
         self._effects.totals |= bool(work.regained or dated)
-        self._more = work.more
 
     # ---- time
 
-    def _dated(self, stamp: Stamp | Row) -> int | None:
-        """Return when it really was (Unix milliseconds), None if nobody knows yet."""
-        if stamp.good:
-            return stamp.wall_ms
-        offset = self._offset_ms if stamp.boot == self._journal.boot else offset_of(self._journal, stamp.boot)
-        return None if offset is None else stamp.mono_ms + offset
-
-    def _date_boot(self) -> bool:
-        """Once a boot, when its clock has become good: date what was stamped before; False if it has to wait."""
-        if self._offset_ms is not None:
-            return True
-        if self._batch:
-            # What is to be dated is read from the journal, so it must be there.
-            self._commit()
-            if self._failed:
-                return False
-        stamp = self._stamp(None)
-        correction = correct(self._journal, stamp)
-        self._offset_ms = correction.dated.offset_ms
+    def _date_boot(self, stamp: Stamp) -> None:
+        """The clock has become good: date what this boot has stamped before."""
+        correction = self._time.date(stamp)
         self._batch.dated.append(correction.dated)
         self._batch.ledger |= self._ledger.settle(stamp.boot, correction.moments)
         for stream, body in correction.records:
             self._row(stream, "journal", "clock_correction", stamp, body)
         self._effects.totals = True
-        return True
 
     def _close_days(self) -> None:
         """Close each finished business day, once; never on a clock that is not good."""
-        stamp = self._stamp(None)
+        stamp = self._time.stamp()
         if not stamp.good:
             return
         hour = self._ledger.today(stamp.wall_ms)
@@ -341,7 +329,7 @@ class Recorder:
     def _close_days_again(self) -> None:
         """Write the record of a closed day anew if something has been counted into it since."""
         for day in self._ledger.days_reopened():
-            self._close_day(day, self._stamp(None), revised=True)
+            self._close_day(day, self._time.stamp(), revised=True)
 
     def _close_day(self, day: date, stamp: Stamp, **mark: Json) -> None:
         hours: dict[str, Json] = {name: list(counts) for name, counts in self._ledger.hours(day).items()}
@@ -361,19 +349,22 @@ class Recorder:
         if self._batch:
             try:
                 self._journal.commit(self._batch)
-            except JournalDamaged:
-                raise
             except JournalError as error:
                 self._trouble(error)
+                if isinstance(error, JournalDamaged):
+                    raise
                 self._due = begin + _RETRY_S
                 return _RETRY_S
             self._accepted(self._clock.monotonic() - begin)
         self._queue.durable()
-        self._due = begin + (_MORE_S if self._more else self._settings.group_commit)
+        self._due = begin + self._settings.group_commit
         self._reveal()
-        now = self._stamp(None)
+        now = self._time.stamp()
         self._upkeep.note(now.mono, self._ledger.lifetime(), now.wall_ms if now.good else None)
-        return max(0.0, self._due - self._clock.monotonic())
+        return self._rest()
+
+    def _rest(self) -> float:
+        return max(0.0, min(self._due, self._tend_at) - self._clock.monotonic())
 
     def _trouble(self, error: JournalError) -> None:
         if not self._failed:
@@ -391,7 +382,7 @@ class Recorder:
     def _reveal(self) -> None:
         effects, self._effects = self._effects, Effects()
         if effects.any:
-            self._display.show(effects, self._dated(self._stamp(None)))
+            self._display.show(effects, self._time.dated(self._time.stamp()))
         for device in effects.poll_now:
             self.poll_now(device)
 
