@@ -131,13 +131,13 @@ def _ports_free(draft: Draft) -> Found:
 
 
 def _addresses_free(draft: Draft) -> Found:
-    """Two devices of one driver need two addresses; a device that speaks unasked needs the wire for itself."""
+    """Two devices of one driver need two addresses; one that speaks only unasked needs the wire for itself."""
     seen: dict[tuple[str, str, Any], str] = {}
     serial = [found for found in _on_links(draft) if found[3].wire is Wire.SERIAL]
     users = Counter(device.link for _, device, _, _ in serial)
     for index, device, link, driver in serial:
         address = getattr(device.options, "address", None)
-        if hasattr(driver, "feed") and users[link.name] > 1:
+        if hasattr(driver, "feed") and not hasattr(driver, "poll") and users[link.name] > 1:
             text = f"driver {device.driver!r} speaks unasked and needs link {link.name!r} for itself – use another port"
             yield ("device", index, "link"), text
         elif (link.name, device.driver, address) in seen:

@@ -25,7 +25,8 @@ class Renderer:
     def __init__(self, source: Source) -> None:
         self._source = source
         devices = source.config.device
-        self._listeners = frozenset(device.name for device in devices if hasattr(load_driver(device.driver), "feed"))
+        drivers = {device.name: load_driver(device.driver) for device in devices}
+        self._listeners = frozenset(name for name, driver in drivers.items() if not hasattr(driver, "poll"))
         self._environment = Environment(
             loader=PackageLoader("edge_agent.page"),
             autoescape=True,
