@@ -14,6 +14,7 @@ import importlib.util
 import pkgutil
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -23,7 +24,19 @@ from edge_agent.alarms import CATALOGUE
 from edge_agent.cards import CardKey
 from edge_agent.crc import crc16
 from edge_agent.errors import AgentError, DeviceError, LinkError, LinkTimeout
-from edge_agent.records import Alarm, CardRef, Event, Json, Quality, Reading, Record, Scalar, Severity, Value
+from edge_agent.records import (
+    Alarm,
+    CardRef,
+    Event,
+    Json,
+    Memory,
+    Quality,
+    Reading,
+    Record,
+    Scalar,
+    Severity,
+    Value,
+)
 from edge_agent.units import Duration
 
 __all__ = [
@@ -48,6 +61,7 @@ __all__ = [
     "LinkError",
     "LinkTimeout",
     "Listener",
+    "Memory",
     "Options",
     "Quality",
     "Reading",
@@ -88,9 +102,15 @@ class Options(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a driver may need of the station beyond its own options."""
+    """What a driver may need of the station beyond its own options.
+
+    `memory` is what it asked to be remembered (`Memory`) before the last restart: key -> text. `local_time` returns the
+    station's local time, naive as a wall clock shows it, or None while the agent's own clock is not known good.
+    """
 
     card_key: CardKey | None = None
+    memory: Mapping[str, str] = field(default_factory=dict)
+    local_time: Callable[[], datetime | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

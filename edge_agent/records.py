@@ -1,6 +1,7 @@
 """What happened, as drivers say it: Reading (value now), Event (once, never thinned), Alarm (raised or cleared).
 
-Drivers know neither time nor their own name: the Worker adds the device, the Recorder the Stamp.
+With them comes Memory: what the driver must know again after a restart to say nothing twice. Drivers know neither time
+nor their own name: the Worker adds the device, the Recorder the Stamp.
 """
 
 from collections.abc import Mapping
@@ -98,4 +99,15 @@ class Alarm:
     detail: Mapping[str, Json] = field(default_factory=dict)
 
 
-Record: TypeAlias = Reading | Event | Alarm
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a driver must know again after a restart: `text` under `key`, durable together with what it comes with.
+
+    It returns in `Site.memory` when the driver is built anew. Nothing personal may stand in it.
+    """
+
+    key: str
+    text: str
+
+
+Record: TypeAlias = Reading | Event | Alarm | Memory

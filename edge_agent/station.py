@@ -10,6 +10,8 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +19,7 @@ from edge_agent import __version__
 from edge_agent.cabinet import Cabinet, CabinetLayout, SlotLayout
 from edge_agent.cards import CardKey
 from edge_agent.clock import Clock, SystemClock
-from edge_agent.config import Config
+from edge_agent.config import Config, Device
 from edge_agent.config_cabinet import Cabinet as CabinetConfig
 from edge_agent.config_links import Link as LinkConfig
 from edge_agent.driver import DriverClass, Site, load_driver
@@ -67,7 +69,7 @@ class Station:
         self.clock = clock or SystemClock()
         self.picture = Picture()
         self._make = make
-        self._site = Site(card_key=_card_key(config))
+        self._site = Site(card_key=_card_key(config), local_time=self._local_time)
         self._started = self.clock.monotonic()
         self._workers: dict[str, Worker] = {}
         self.supervisor = Supervisor(
@@ -146,7 +148,7 @@ class Station:
 
     def _start_worker(self, link: LinkConfig) -> None:
         slots = [
-            Slot(device.name, self._driver(device.driver, device.options), device.every, device.may_be_absent)
+            Slot(device.name, self._driver(device), device.every, device.may_be_absent)
             for device in self.config.device
             if device.link == link.name
         ]
@@ -154,9 +156,14 @@ class Station:
         self._workers[link.name] = worker
         self._threads.start(link.name, worker.run, worker.stop, restart=partial(self._start_worker, link))
 
-    def _driver(self, name: str, options: Any) -> Any:
-        driver: DriverClass = load_driver(name)
-        return driver(options, self._site)
+    def _driver(self, device: Device) -> Any:
+        driver: DriverClass = load_driver(device.driver)
+        return driver(device.options, replace(self._site, memory=self.recorder.recall(device.name)))
+
+    def _local_time(self) -> datetime | None:
+        if not self.clock.good():
+            return None
+        return datetime.fromtimestamp(self.clock.wall(), tz=self.config.station.zone).replace(tzinfo=None)
 
     def _start_uplink(self) -> None:
         config = self.config.uplink
