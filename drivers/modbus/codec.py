@@ -8,14 +8,15 @@ an answer is recognised by unit, function, byte count and CRC, and nothing tells
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
 
-from edge_agent.driver import DeviceError, ReplyShape
+from edge_agent.driver import DeviceError
+from edge_agent.driver import crc16 as crc16  # noqa: PLC0414  (batteries that speak Modbus have it from here)
 
-_EXCEPTION = 0x80
+EXCEPTION = 0x80
 """Bit set in the function of an exception reply."""
 _EXCEPTION_SIZE = 5
-_WRITE_REPLY_SIZE = 8
+WRITE_REPLY_SIZE = 8
+"""Bytes of the answer to a write."""
 _MIN_SIZE = 4
 MAX_REGISTERS = 125
 """Most registers one read may ask for (6.3, 6.4)."""
@@ -38,9 +39,9 @@ class Function(IntEnum):
     WRITE_REGISTERS = 0x10
 
 
-_BIT_READS = (Function.READ_COILS, Function.READ_DISCRETE_INPUTS)
-_READS = (*_BIT_READS, Function.READ_HOLDING_REGISTERS, Function.READ_INPUT_REGISTERS)
-_SINGLE_WRITES = (Function.WRITE_COIL, Function.WRITE_REGISTER)
+BIT_READS = (Function.READ_COILS, Function.READ_DISCRETE_INPUTS)
+READS = (*BIT_READS, Function.READ_HOLDING_REGISTERS, Function.READ_INPUT_REGISTERS)
+SINGLE_WRITES = (Function.WRITE_COIL, Function.WRITE_REGISTER)
 _KNOWN = frozenset(int(function) for function in Function)
 
 EXCEPTIONS = {
@@ -99,23 +100,6 @@ class Reply:
     exception: int = 0
 
 
-def _crc_of_byte(crc: int) -> int:
-    for _ in range(8):
-        crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
-    return crc
-
-
-_CRC_TABLE = tuple(_crc_of_byte(byte) for byte in range(256))
-
-
-def crc16(data: bytes) -> int:
-    """CRC-16/MODBUS: reflected polynomial A001, start FFFF."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
-    return crc
-
-
 def seal(body: bytes) -> bytes:
     """Append the CRC, low byte first."""
     return body + crc16(body).to_bytes(2, "little")
@@ -160,13 +144,13 @@ def encode_request(request: Request) -> bytes:
 def encode_reply(reply: Reply) -> bytes:
     """Return the frame a device answers."""
     if reply.exception:
-        return seal(bytes((reply.unit, reply.function | _EXCEPTION, reply.exception)))
+        return seal(bytes((reply.unit, reply.function | EXCEPTION, reply.exception)))
     head = bytes((reply.unit, reply.function))
-    if reply.function in _READS:
-        bits = reply.function in _BIT_READS
+    if reply.function in READS:
+        bits = reply.function in BIT_READS
         data = pack_bits(reply.values) if bits else b"".join(_word(value) for value in reply.values)
         return seal(head + bytes((len(data),)) + data)
-    last = reply.values[0] if reply.function in _SINGLE_WRITES else reply.count
+    last = reply.values[0] if reply.function in SINGLE_WRITES else reply.count
     return seal(head + _word(reply.address or 0) + _word(last))
 
 
@@ -177,10 +161,10 @@ def decode_request(frame: bytes) -> Request:
     _check(frame)
     function = Function(frame[1])
     address, second = _words(frame[2:6])
-    if function in _SINGLE_WRITES:
+    if function in SINGLE_WRITES:
         return Request(frame[0], function, address, 1, (second,))
-    if function in _READS:
-        if not 1 <= second <= (MAX_BITS if function in _BIT_READS else MAX_REGISTERS):
+    if function in READS:
+        if not 1 <= second <= (MAX_BITS if function in BIT_READS else MAX_REGISTERS):
             raise DeviceError(f"asks for {second} values at once", raw=frame)
         return Request(frame[0], function, address, second)
     data = frame[7:-2]
@@ -197,16 +181,16 @@ def decode_reply(frame: bytes) -> Reply:
         raise DeviceError("not a whole reply", raw=frame)
     _check(frame)
     unit, code = frame[0], frame[1]
-    function = Function(code & ~_EXCEPTION)
-    if code & _EXCEPTION:
+    function = Function(code & ~EXCEPTION)
+    if code & EXCEPTION:
         return Reply(unit, function, exception=frame[2])
     data = frame[3:-2]
-    if function in _BIT_READS:
+    if function in BIT_READS:
         return Reply(unit, function, unpack_bits(data), count=8 * len(data))
-    if function in _READS:
+    if function in READS:
         return Reply(unit, function, _words(data), count=len(data) // 2)
     address, last = _words(frame[2:6])
-    if function in _SINGLE_WRITES:
+    if function in SINGLE_WRITES:
         return Reply(unit, function, (last,), address, 1)
     return Reply(unit, function, (), address, last)
 
@@ -222,13 +206,13 @@ def request_size(data: bytes) -> int:
 
 def reply_size(data: bytes) -> int:
     """Length of the reply that begins `data`; 0 if none can, or it cannot be told yet."""
-    if len(data) < _MIN_SIZE or data[1] & ~_EXCEPTION not in _KNOWN:
+    if len(data) < _MIN_SIZE or data[1] & ~EXCEPTION not in _KNOWN:
         return 0
-    if data[1] & _EXCEPTION:
+    if data[1] & EXCEPTION:
         return _EXCEPTION_SIZE if data[2] else 0
-    if data[1] not in _READS:
-        return _WRITE_REPLY_SIZE
-    even = data[1] in _BIT_READS or data[2] % 2 == 0
+    if data[1] not in READS:
+        return WRITE_REPLY_SIZE
+    even = data[1] in BIT_READS or data[2] % 2 == 0
     return 5 + data[2] if data[2] and even else 0
 
 
@@ -243,32 +227,6 @@ def find_frames(data: bytes, size_of: Callable[[bytes], int]) -> Iterator[bytes]
             start += size
         else:
             start += 1
-
-
-def reply_shape(request: Request, reply_unit: int | Literal["any"] | None = None) -> ReplyShape:
-    """Return what answers `request`: its unit, function, byte count and CRC, or the exception to that function.
-
-    `reply_unit` is for devices that answer under another unit than they are asked by; None = the same.
-    """
-    unit = request.unit if reply_unit is None else reply_unit
-    function = int(request.function)
-    read = request.function in _READS
-    data_size = (request.count + 7) // 8 if request.function in _BIT_READS else 2 * request.count
-    repeated = (request.address, request.values[0] if request.function in _SINGLE_WRITES else request.count)
-
-    def answers(frame: bytes) -> bool:
-        if unit not in ("any", frame[0]) or frame[1] & ~_EXCEPTION != function:
-            return False
-        if frame[1] & _EXCEPTION:
-            return True
-        return frame[2] == data_size if read else _words(frame[2:6]) == repeated
-
-    def find(received: bytes) -> bytes | None:
-        return next(filter(answers, find_frames(received, reply_size)), None)
-
-    if read:
-        return ReplyShape(key=(unit, function, data_size), find=find, size=5 + data_size)
-    return ReplyShape(key=(unit, function, *repeated), find=find, size=_WRITE_REPLY_SIZE)
 
 
 def _sealed(frame: bytes) -> bool:

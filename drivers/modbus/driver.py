@@ -1,13 +1,22 @@
-"""A polled Modbus RTU device, described by a profile."""
+"""A polled Modbus device, described by a profile."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from drivers.modbus.codec import Refused, Reply, Request, decode_reply, encode_request, reply_shape
+from drivers.modbus import profile
+from drivers.modbus.blocks import Block
+from drivers.modbus.codec import Refused, Reply, Request, decode_reply, encode_request
 from drivers.modbus.options import ModbusOptions
-from drivers.modbus.profile import Block, blocks, load_profile
+from drivers.modbus.point import Point
+from drivers.modbus.profile import load_profile
+from drivers.modbus.rates import Rates
+from drivers.modbus.shape import reply_shape
 from drivers.modbus.simulator import ModbusSimulator
-from edge_agent.driver import Command, DeviceError, Link, LinkError, Quality, Reading, Record, Site, Wire
+from edge_agent.driver import Alarm, Command, DeviceError, Link, LinkError, Quality, Reading, Record, Site, Wire
+
+_TAKE_APART = {2, 3}
+"""Exceptions to a read that a smaller read may not meet: ILLEGAL DATA ADDRESS, and ILLEGAL DATA VALUE for a count that
+the device does not take."""
 
 
 class ModbusDriver:
@@ -19,45 +28,105 @@ class ModbusDriver:
 
     Options: ClassVar[type[ModbusOptions]] = ModbusOptions
     Simulator: ClassVar[type[ModbusSimulator]] = ModbusSimulator
+    Profile: ClassVar[type[profile.Profile]] = profile.Profile
     wire: ClassVar[Wire] = Wire.SERIAL
+    modbus: ClassVar[bool] = True
+    """Its frames are Modbus, so a link of kind `modbus-tcp` can carry them."""
     sensitive: ClassVar[bool] = False
 
     def __init__(self, options: ModbusOptions, site: Site) -> None:
         del site
         self._options = options
-        self._commanded: Reading | None = None
+        self._plan: list[Block] | None = None
+        self._rates = Rates()
+        self._commanded: dict[str, Reading] = {}
+
+    @property
+    def _profile(self) -> profile.Profile:
+        return load_profile(self._options.profile)
 
     def poll(self, link: Link) -> Iterable[Record]:
-        """Read all points, block by block; the points of a block come together or not at all."""
-        for block in blocks(load_profile(self._options.profile)):
-            yield from block.readings(self._read(link, block).values)
-        if self._commanded is not None:
-            yield self._commanded
+        """Read all points, block by block; the points of a block come together or not at all.
+
+        Raises Refused if the device refuses every one of them.
+        """
+        raised: dict[str, bool] = {}
+        for point, reply in self._answers(link):
+            if isinstance(reply, Refused):
+                yield point.doubted(reply.what)
+                continue
+            reading = self._rates.judge(point, point.read(reply), link.monotonic())
+            yield reading
+            if reading.quality is Quality.GOOD:
+                for code, active in point.raised(reply):
+                    raised[code] = raised.get(code, False) or active
+        yield from (Alarm(code, active) for code, active in raised.items())
+        yield from self._commanded.values()
 
     def act(self, link: Link, command: Command) -> Iterable[Record]:
         """Carry out a command of the profile, never twice.
 
         Raises DeviceError if the command is unknown or the device refuses, LinkError if there is no answer.
         """
-        profile = load_profile(self._options.profile)
-        verb = profile.command.get(command.name)
-        if verb is None or command.args:
-            known = ", ".join(profile.command) or "no commands"
-            what = "takes no arguments" if verb else "is not a command of this device"
-            raise DeviceError(f"{command.name!r} {what}", hint=f"{profile.title} knows {known}")
+        verb = self._profile.command.get(command.name)
+        if verb is None:
+            known = ", ".join(self._profile.command) or "no commands"
+            raise DeviceError(
+                f"{command.name!r} is not a command of this device", hint=f"{self._profile.title} knows {known}"
+            )
+        try:
+            request = verb.request(self._options.address, command.args)
+        except ValueError as error:
+            raise DeviceError(f"{command.name}: {error}") from error
+        point, ordered = verb.orders(command.args)
         # A question first: it proves that the device listens, and it shows the link whether this wire echoes, which
         # the answer to a write, equal to its request byte for byte, cannot show.
-        self._read(link, blocks(profile)[0])
+        self._read(link, self._blocks()[0])
         try:
-            self._ask(link, verb.request(self._options.address))
+            self._ask(link, request)
         except Refused:
             raise
         except (DeviceError, LinkError):
             why = f"{command.name} was sent but not confirmed: it may or may not have happened"
-            self._commanded = Reading("commanded", None, prompt=True, quality=Quality.BAD, why=why)
+            self._commanded[point] = Reading(point, None, prompt=True, quality=Quality.BAD, why=why)
             raise
-        self._commanded = Reading("commanded", verb.commanded, prompt=True)
-        yield self._commanded
+        self._commanded[point] = Reading(point, ordered, prompt=True)
+        yield self._commanded[point]
+
+    def _blocks(self) -> list[Block]:
+        if self._plan is None:
+            self._plan = self._profile.blocks
+        return self._plan
+
+    def _answers(self, link: Link) -> Iterator[tuple[Point, tuple[int, ...] | Refused]]:
+        """Yield each point with its registers, or with the refusal of just this point.
+
+        A block that the device does not have whole is taken apart, and stays so: the next poll asks the pieces.
+        """
+        todo = self._blocks()
+        plan: list[Block] = []
+        refused: list[tuple[Point, Refused]] = []
+        while todo:
+            block, todo = todo[0], todo[1:]
+            try:
+                values = self._read(link, block).values
+            except Refused as error:
+                if error.code not in _TAKE_APART:
+                    raise
+                if pieces := block.halves():
+                    todo = [*pieces, *todo]
+                    self._plan = [*plan, *todo]
+                    continue
+                refused += [(point, error) for point in block.points]
+            else:
+                yield from block.shares(values)
+            plan.append(block)
+        if len(refused) == len(self._profile.points):
+            self._plan = (
+                None  # more likely another device, or one that is still starting, than one without any register
+            )
+            raise refused[0][1]
+        yield from refused
 
     def _read(self, link: Link, block: Block) -> Reply:
         request = block.request(self._options.address)
@@ -71,9 +140,11 @@ class ModbusDriver:
         return self._ask(link, request)
 
     def _ask(self, link: Link, request: Request) -> Reply:
-        shape = reply_shape(request, load_profile(self._options.profile).reply_unit)
+        known = self._profile
+        shape = reply_shape(request, known.reply_unit, guard=known.guard)
+        within = self._options.timeout or known.response_timeout
         try:
-            frame = link.ask(encode_request(request), reply=shape, within=self._options.timeout)
+            frame = link.ask(encode_request(request), reply=shape, within=within)
         except DeviceError as error:
             hint = "look at termination, polarity and a second device with the same address"
             raise DeviceError(error.what, op=str(request), raw=error.raw, hint=hint) from error

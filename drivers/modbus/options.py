@@ -1,8 +1,8 @@
 """What the station file may say about a Modbus device."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from drivers.modbus.profile import load_profile
 from edge_agent.driver import Duration, Options
@@ -14,9 +14,9 @@ class ModbusOptions(Options):
     profile: str
     """The device model: a shipped profile's name, or the path of a profile file (contains a "/")."""
     address: int = Field(1, ge=1, le=255)
-    """Unit address of the device (1 to 247; a few devices use 248 to 255)."""
-    timeout: Annotated[Duration, Field(gt=0, le=10)] = 1.0
-    """Longest wait for an answer, such as "500ms"."""
+    """Unit address of the device (1 to 247; the profile says if its model uses others)."""
+    timeout: Annotated[Duration, Field(gt=0, le=10)] | None = None
+    """Longest wait for an answer, such as "500ms". Default: the profile's."""
     retries: int = Field(2, ge=0, le=2)
     """How often a damaged answer to a read is asked for again; silence and writes are never repeated."""
 
@@ -25,3 +25,13 @@ class ModbusOptions(Options):
     def _loads(cls, name: str) -> str:
         load_profile(name)
         return name
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Self:
+        low, high = load_profile(self.profile).addresses
+        if not low <= self.address <= high:
+            raise ValueError(
+                f"address {self.address} is not one device's alone on {self.profile} – take {low} to {high}; "
+                "a broadcast would reach every device on the pair"
+            )
+        return self

@@ -1,202 +1,220 @@
 """One point of a profile: where it lies, what its registers mean, which values to believe."""
 
-import math
 import re
-import struct
-from enum import StrEnum
-from typing import Annotated, Literal, Self
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from drivers.modbus.codec import Function
-from edge_agent.driver import Duration, Quality, Reading, Value
+from drivers.modbus.number import (
+    Type,
+    WordOrder,
+    is_integer,
+    join,
+    number_of,
+    raw_of,
+    split,
+    text_of,
+    width_of,
+    words_of,
+)
+from drivers.modbus.place import MAX_SLOTS, At, Bit, Place, Table
+from drivers.modbus.sim import Held, Sim
+from edge_agent.driver import ALARM_CODES, Quality, Reading, Scalar, Value
 
-_FLOAT_DIGITS = 7
-"""Significant decimal digits of a 32-bit float; more would be an artefact of the conversion."""
-
-
-class Table(BaseModel):
-    """Common to everything in a profile file: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Area(StrEnum):
-    """The four address spaces of a Modbus device."""
-
-    COIL = "coil"
-    DISCRETE = "discrete"
-    HOLDING = "holding"
-    INPUT = "input"
-
-    @property
-    def read(self) -> Function:
-        """The function that reads it."""
-        return _READ_BY[self]
-
-    @property
-    def bits(self) -> bool:
-        """True if it holds single bits, not 16-bit registers."""
-        return self in (Area.COIL, Area.DISCRETE)
+_MOST_REGISTERS = 125
 
 
-_READ_BY = {
-    Area.COIL: Function.READ_COILS,
-    Area.DISCRETE: Function.READ_DISCRETE_INPUTS,
-    Area.HOLDING: Function.READ_HOLDING_REGISTERS,
-    Area.INPUT: Function.READ_INPUT_REGISTERS,
-}
+def _parse_key(key: object) -> object:
+    """TOML knows only text as keys: "85", "0xFFFF"."""
+    return int(key, 0) if isinstance(key, str) and re.fullmatch(r"0x[0-9a-fA-F]+|\d+", key) else key
 
 
-class At(Table):
-    """A place in a device: area and address as it travels on the wire (0-based)."""
-
-    area: Area
-    address: int = Field(ge=0, le=0xFFFF)
-
-
-def _parse_at(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    match = re.fullmatch(r"(coil|discrete|holding|input):(0x[0-9a-fA-F]+|\d+)", text)
-    if match is None:
-        raise ValueError(f'{text!r} is not a place like "holding:3" or "input:0x0101" (coil, discrete, holding, input)')
-    return {"area": match[1], "address": int(match[2], 0)}
-
-
-Place = Annotated[At, BeforeValidator(_parse_at)]
-
-
-class Sim(Table):
-    """What the simulator holds at a point, in the point's own unit (or the name of one of its states)."""
-
-    value: float | str | None = None
-    """A constant."""
-    steps: tuple[float | str, ...] = ()
-    """One after the other, each for an equal share of `period`."""
-    wave: Literal["sine"] | None = None
-    """Swings between `low` and `high` once a `period`, from the middle upwards."""
-    low: float = 0.0
-    high: float = 0.0
-    period: Annotated[Duration, Field(gt=0)] = 86400.0
-    """Such as "24h"."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if (self.value is not None) + bool(self.steps) + (self.wave is not None) != 1:
-            raise ValueError("give exactly one of value, steps, wave")
-        return self
-
-    def at(self, now: float) -> float | str:
-        """Return the value at `now` (s)."""
-        if self.value is not None:
-            return self.value
-        turn = now % self.period / self.period
-        if self.steps:
-            return self.steps[int(turn * len(self.steps))]
-        middle, swing = (self.high + self.low) / 2, (self.high - self.low) / 2
-        return middle + swing * math.sin(2 * math.pi * turn)
+Key = Annotated[int, BeforeValidator(_parse_key)]
 
 
 class Point(Table):
-    """One value of a device."""
+    """One value of a device, or with `slots` one of each slot of a cabinet."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    """Key of the value, its unit in the name: `temperature_c`."""
+    """Key of the value, its unit in the name: `temperature_c`. With `slots` the keys are `slot_01_NAME`, …"""
+    slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] | None = None
+    """The value exists once for each of so many slots, counted from 1."""
     at: Place
-    """Area and 0-based address: "input:1", "holding:0x00d7"."""
-    type: Literal["u16", "i16", "u32", "i32", "f32"] = "u16"
+    """Area and 0-based address: "input:1", "holding:0x00d7"; with slots "holding:100 + (slot-1)*20"."""
+    bit: Bit | None = None
+    """One bit of the register (0 = lowest), true or false; 16 and more lie in the registers behind it."""
+    type: Type = "u16"
     """How the registers are read; coils and discrete inputs are always true or false."""
-    order: Literal["be", "swap"] = "be"
-    """Which of two registers comes first: the high word (be) or the low one (swap)."""
-    scale: float = Field(1.0, gt=0)
-    """Multiplies the raw number."""
+    length: int = Field(1, ge=1, le=_MOST_REGISTERS)
+    """Registers of a text."""
+    count: int = Field(1, ge=1, le=_MOST_REGISTERS)
+    """So many numbers in a row make one list."""
+    word_order: WordOrder = "ABCD"
+    """Order of the bytes of a number of several registers: ABCD high word first, CDAB low word first."""
+    scale: float = 1.0
+    """Multiplies the raw number; negative turns the sign."""
     offset: float = 0.0
     """Added after scaling."""
     unit: str = ""
     """Unit for people: "°C"."""
     valid: tuple[float, float] | None = None
     """Lowest and highest believable value, after scaling; outside it nothing is reported."""
+    max_rate: Annotated[float, Field(gt=0)] | None = None
+    """Fastest believable change, per second; a jump beyond it is not reported until it has had the time."""
     error_values: tuple[int, ...] = ()
-    """Raw unsigned numbers by which the device says that it has no value."""
-    states: dict[int, str] = {}
-    """Raw number to name; a number not listed is not believed."""
-    bits: dict[int, str] = {}
+    """Raw unsigned numbers by which the device says that it has no value; left out of a list."""
+    states: dict[Key, str] = Field({})
+    """Raw number (or bit) to name; a number not listed is not believed."""
+    bits: dict[Key, str] = Field({})
     """Bit number to name; the value is the names of the bits set."""
+    alarms: dict[Key, str] = Field({})
+    """Raw number, or with `bits` the number of a bit, to the code of the alarm it raises: { 1 = "smoke" }."""
     change: float = Field(0.0, ge=0)
     """Smallest change worth telling."""
-    sim: Sim = Sim(value=0.0)
+    prompt: bool = False
+    """Told at once: doors and everything of safety."""
+    sim: Sim = Sim(value=0)
     """What the simulator holds here."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        """Refuse what cannot be meant."""
+        integer = is_integer(self.type) and self.count == 1
         if self.states and self.bits:
             raise ValueError("a point has states or bits, not both")
-        if self.type == "f32" and (self.states or self.bits or self.error_values):
-            raise ValueError("states, bits and error_values need an integer type")
-        if self.at.area.bits and (self.states or self.bits or self.error_values or self.type != "u16"):
-            raise ValueError("a coil or discrete input is true or false and nothing else")
-        if isinstance(self.sim.at(0.0), str) and not self.states:
+        if (self.states or self.bits or self.alarms) and not integer:
+            raise ValueError("states, bits and alarms need one whole number")
+        if self.error_values and not is_integer(self.type):
+            raise ValueError("error_values need an integer type")
+        if self.flag and (self.bits or self.error_values or self.type != "u16" or self.count > 1 or self.valid):
+            raise ValueError("a coil, discrete input or bit is true or false, or has states, and nothing else")
+        if self.at.area.bits and self.bit is not None:
+            raise ValueError("a coil or discrete input is a bit already; bit is for registers")
+        if self.length > 1 and self.type != "text":
+            raise ValueError('length is for type = "text"; use count for a list of numbers')
+        if self.max_rate and not (is_integer(self.type) or self.type in ("f32", "f64")):
+            raise ValueError("max_rate needs a number")
+        if self.width > _MOST_REGISTERS:
+            raise ValueError(f"takes {self.width} registers; one read brings at most {_MOST_REGISTERS}")
+        if self.scale == 0:
+            raise ValueError("scale = 0 would make every value 0")
+        if self.valid and self.valid[0] > self.valid[1]:
+            raise ValueError("valid has its lowest value first")
+        if self.sim.names and not self.states and self.type != "text":
             raise ValueError("sim names a state, but the point has no states")
+        self._fits_slots()
+        unknown = sorted(set(self.alarms.values()) - ALARM_CODES)
+        if unknown:
+            raise ValueError(f"alarms: {unknown[0]!r} is not a known alarm; there are {', '.join(sorted(ALARM_CODES))}")
         return self
 
-    @property
+    def _fits_slots(self) -> None:
+        by_slot = self.at.stride or (self.bit is not None and self.bit.stride)
+        if by_slot and self.slots is None:
+            raise ValueError("its place depends on the slot – add slots = 12 (or as many as there are)")
+        if self.slots is not None:
+            if self.slots > 1 and not by_slot:
+                raise ValueError('all slots would read one place – write it like "holding:100 + (slot-1)*20"')
+            self.at.of_slot(self.slots)
+
+    def each(self) -> tuple["Point", ...]:
+        """Return the points that it stands for: itself, or one for each slot, with name, place and bit of its own."""
+        if self.slots is None:
+            return (self._of_slot(1, self.name),)
+        return tuple(self._of_slot(slot, f"slot_{slot:02}_{self.name}") for slot in range(1, self.slots + 1))
+
+    def _of_slot(self, slot: int, name: str) -> "Point":
+        at, bit = self.at.of_slot(slot), self.bit
+        if bit is not None:
+            register, number = divmod(bit.at(slot), 16)
+            at = At(area=at.area, address=at.address + register)
+            bit = type(bit)(base=number)
+        return self.model_copy(update={"name": name, "slots": None, "at": at, "bit": bit})
+
+    @cached_property
+    def flag(self) -> bool:
+        """True if it is a single bit."""
+        return self.at.area.bits or self.bit is not None
+
+    @cached_property
     def width(self) -> int:
         """Registers (or bits) it takes."""
-        return 2 if self.type in ("u32", "i32", "f32") else 1
+        return self.length if self.type == "text" else self.count * width_of(self.type)
+
+    # ---- from registers to a value
 
     def read(self, words: tuple[int, ...]) -> Reading:
         """Turn `width` registers (or one bit) into a Reading: a bad one, without value, if they are not believable."""
-        value, doubt = self._decode(words)
-        if doubt:
-            return Reading(self.name, None, quality=Quality.BAD, why=doubt)
-        return Reading(self.name, value, change=self.change)
+        value, doubt = self._list(words) if self.count > 1 else self._single(words)
+        return self.doubted(doubt) if doubt else self._reading(value)
 
-    def _decode(self, words: tuple[int, ...]) -> tuple[Value | None, str]:
-        if self.at.area.bits:
-            return bool(words[0]), ""
-        raw = 0
-        for word in words if self.order == "be" else reversed(words):
-            raw = raw << 16 | word
+    def doubted(self, why: str) -> Reading:
+        """Return the Reading that has no value, for the reason given."""
+        return Reading(self.name, None, prompt=self.prompt, quality=Quality.BAD, why=why)
+
+    def raised(self, words: tuple[int, ...]) -> Iterable[tuple[str, bool]]:
+        """Yield (alarm code, whether these registers raise it) of each alarm of the point."""
+        raw = self._raw(words)
+        for number, code in self.alarms.items():
+            yield code, bool(raw >> number & 1) if self.bits else raw == number
+
+    def _reading(self, value: Value | None) -> Reading:
+        return Reading(self.name, value, change=self.change, prompt=self.prompt)
+
+    def _raw(self, words: tuple[int, ...]) -> int:
+        if self.bit is not None:
+            return words[0] >> self.bit.base & 1
+        return words[0] if self.at.area.bits else join(words, self.word_order)
+
+    def _list(self, words: tuple[int, ...]) -> tuple[Value | None, str]:
+        step = width_of(self.type)
+        values: list[Scalar] = []
+        for start in range(0, self.width, step):
+            part = words[start : start + step]
+            if self._raw(part) in self.error_values:
+                continue
+            value, doubt = self._number(self._raw(part))
+            if value is None:
+                return None, f"number {start // step + 1}: {doubt}"
+            values.append(value)
+        return tuple(values), ""
+
+    def _single(self, words: tuple[int, ...]) -> tuple[Value | None, str]:
+        if self.type == "text":
+            text = text_of(words, self.word_order)
+            return text, "" if text is not None else "is not text"
+        raw = self._raw(words)
         if raw in self.error_values:
             return None, f"the device has no value (error value {raw})"
         if self.states:
             return self.states.get(raw), "" if raw in self.states else f"state {raw} is not in the profile"
+        if self.flag:
+            return bool(raw), ""
         if self.bits:
             names = [self.bits.get(bit, f"bit_{bit}") for bit in range(16 * self.width) if raw >> bit & 1]
             return tuple(names), ""
-        number = self._scaled(raw)
-        if not math.isfinite(number):
+        return self._number(raw)
+
+    def _number(self, raw: int) -> tuple[float | None, str]:
+        number = number_of(raw, self.type, self.scale, self.offset)
+        if number is None:
             return None, "the device has no value (not a number)"
         if self.valid and not self.valid[0] <= number <= self.valid[1]:
             return None, f"{number:g} {self.unit} is outside {self.valid[0]:g} to {self.valid[1]:g}"
         return number, ""
 
-    def _scaled(self, raw: int) -> float:
-        if self.type == "f32":
-            (exact,) = struct.unpack(">f", raw.to_bytes(4, "big"))
-            return float(f"{exact * self.scale + self.offset:.{_FLOAT_DIGITS}g}")
-        top = 1 << (16 * self.width - 1)
-        number = raw - 2 * top if self.type in ("i16", "i32") and raw >= top else raw
-        if self.scale == 1 and self.offset == int(self.offset):
-            return number + int(self.offset)
-        # Scaling in binary gives 30.500000000000004: cut to the decimals that scale and offset themselves have.
-        return round(number * self.scale + self.offset, max(_decimals(self.scale), _decimals(self.offset)))
+    # ---- from a value to registers, for the simulator
 
-    def words(self, value: float | str) -> tuple[int, ...]:
-        """Return the registers (or the bit) that read back as `value`: the inverse of `read`, for the simulator."""
-        if self.at.area.bits:
-            return (int(bool(value)),)
+    def words(self, value: Held) -> tuple[int, ...]:
+        """Return the registers (or the bit) that read back as `value`: the inverse of `read`."""
+        if self.type == "text":
+            return words_of(str(value), self.width, self.word_order)
         if isinstance(value, str):
             raw = next(number for number, name in self.states.items() if name == value)
-        elif self.type == "f32":
-            raw = int.from_bytes(struct.pack(">f", (value - self.offset) / self.scale), "big")
+        elif self.flag:
+            raw = int(bool(value))
         else:
-            raw = round((value - self.offset) / self.scale) & ((1 << 16 * self.width) - 1)
-        words = tuple(raw >> shift & 0xFFFF for shift in range(16 * (self.width - 1), -1, -16))
-        return words if self.order == "be" else words[::-1]
-
-
-def _decimals(number: float) -> int:
-    _, _, fraction = f"{number:.10f}".rstrip("0").partition(".")
-    return len(fraction)
+            raw = raw_of(value, self.type, self.scale, self.offset)
+        return split(raw, width_of(self.type), self.word_order) * self.count

@@ -1,46 +1,26 @@
 """A device's register map as data: what a profile file may say, and how it is found.
 
-The shape follows an idea of the device templates of wb-mqtt-serial; the file is TOML, every key is checked, and the
-simulator is made of the same table.
+The features follow the device templates of wb-mqtt-serial (joined reads, holes, limits and guard times of a device);
+the file is TOML, every key is checked, and the simulator is made of the same table.
 """
 
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from drivers.modbus.codec import COIL_OFF, COIL_ON, Function, Request
-from drivers.modbus.point import Area, At, Place, Point, Table
-from edge_agent.driver import Reading
+from drivers.modbus.blocks import Block, Limits, join_points
+from drivers.modbus.codec import MAX_BITS, MAX_REGISTERS
+from drivers.modbus.commands import Verb
+from drivers.modbus.place import Table
+from drivers.modbus.point import Point
+from edge_agent.driver import Duration
 
 _SHIPPED = Path(__file__).parent / "profiles"
-
-
-class Verb(Table):
-    """Something the device can be told to do: one write of one coil or register."""
-
-    write: Place
-    """Where: a coil (function 05) or a holding register (function 06)."""
-    value: int = Field(ge=0, le=0xFFFF)
-    """What: the register's number, or 0 and 1 for a coil."""
-    commanded: str
-    """The state this asks for, reported as the point `commanded`: what was ordered, not what was observed."""
-
-    @model_validator(mode="after")
-    def _writable(self) -> Self:
-        if self.write.area not in (Area.COIL, Area.HOLDING):
-            raise ValueError("only coils and holding registers can be written")
-        return self
-
-    def request(self, unit: int) -> Request:
-        """Return the write for `unit`."""
-        if self.write.area is Area.COIL:
-            return Request(unit, Function.WRITE_COIL, self.write.address, 1, (COIL_ON if self.value else COIL_OFF,))
-        return Request(unit, Function.WRITE_REGISTER, self.write.address, 1, (self.value,))
+_HIGHEST_UNIT = 247
+"""MODBUS over Serial Line V1.02 §2.2: 1 to 247 are devices, 0 is the broadcast, the rest is reserved."""
 
 
 class Quirks(Table):
@@ -50,74 +30,79 @@ class Quirks(Table):
     """It answers under this unit, whatever it is asked by."""
     reply_unit_any: bool = False
     """It answers under any unit: only safe when it is alone on its pair."""
+    greeting: str = ""
+    """Text that it prints at power-up, into its first answer; the simulator does so too."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.reply_unit_any and self.reply_unit is not None:
+            raise ValueError("reply_unit_any makes reply_unit meaningless – give one of them")
+        return self
 
 
 class Profile(Table):
     """One device model."""
 
-    title: str
+    title: str = Field(min_length=1)
     """Maker and model, for people."""
-    evidence: str
+    evidence: str = Field(min_length=1)
     """Where the map comes from, and what has been checked."""
     tier: Literal["sketch", "simulated", "witnessed", "soaked"]
     """How far it has been proved."""
     line: str = "9600 8N1"
     """Factory setting of the serial line."""
-    max_hole: int = Field(4, ge=0)
-    """Unused registers read along to save a request."""
-    max_read: int = Field(32, ge=2, le=125)
-    """Most registers (or bits) in one read."""
+    addresses: tuple[Annotated[int, Field(ge=1, le=255)], Annotated[int, Field(ge=1, le=255)]] = (1, _HIGHEST_UNIT)
+    """Lowest and highest unit address that means this device alone and is no broadcast."""
+    max_reg_hole: int = Field(4, ge=0, le=MAX_REGISTERS)
+    """Unused registers (or bits) read along to save a request."""
+    max_read_registers: int = Field(32, ge=1, le=MAX_REGISTERS)
+    """Most registers in one read, where points are joined."""
+    max_read_bits: int = Field(256, ge=1, le=MAX_BITS)
+    """Most coils or discrete inputs in one read."""
+    response_timeout: Annotated[Duration, Field(gt=0, le=10)] = 1.0
+    """Longest wait for an answer."""
+    guard: Annotated[Duration, Field(ge=0, le=1)] = 0.0
+    """Silence on the wire it needs before a question, beyond what the link keeps anyway."""
     quirks: Quirks = Quirks()
+    """Ways in which it departs from the specification."""
     point: tuple[Point, ...] = Field(min_length=1)
+    """What it tells."""
     command: dict[str, Verb] = Field({})
+    """What it may be told; nothing else is ever written."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        names = [point.name for point in self.point]
-        for name in names:
-            if names.count(name) > 1 or name == "commanded":
-                raise ValueError(f"the point name {name!r} is taken")
+        taken: set[str] = set()
+        for point in self.points:
+            if point.name in taken or point.name.startswith("commanded"):
+                raise ValueError(f"the point name {point.name!r} is taken")
+            if point.width > self.max_read_registers:
+                raise ValueError(f"{point.name} takes {point.width} registers, more than max_read_registers")
+            taken.add(point.name)
+        if self.addresses[0] > self.addresses[1]:
+            raise ValueError("addresses has the lowest first")
         return self
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        """Every point, those of slots one by one."""
+        return tuple(one for point in self.point for one in point.each())
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The reads that bring every point."""
+        return join_points(self.points, Limits(self.max_read_registers, self.max_read_bits, self.max_reg_hole))
 
     @property
     def reply_unit(self) -> int | Literal["any"] | None:
-        """What `codec.reply_shape` needs to know of the quirks."""
+        """The unit its answers carry: a number, "any", or None for the one asked."""
         return "any" if self.quirks.reply_unit_any else self.quirks.reply_unit
 
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Neighbouring points fetched by one read: `count` registers or bits from `start`."""
-
-    start: At
-    count: int
-    points: tuple[Point, ...]
-
-    def request(self, unit: int) -> Request:
-        """Return the read for `unit`."""
-        return Request(unit, self.start.area.read, self.start.address, self.count)
-
-    def readings(self, values: tuple[int, ...]) -> Iterator[Reading]:
-        """Turn the registers (or bits) of this block into readings."""
-        for point in self.points:
-            first = point.at.address - self.start.address
-            yield point.read(values[first : first + point.width])
-
-
-def blocks(profile: Profile) -> list[Block]:
-    """Join neighbouring points into few reads, across at most `max_hole` unused registers."""
-    joined: list[Block] = []
-    for point in sorted(profile.point, key=lambda point: (point.at.area, point.at.address)):
-        end = point.at.address + point.width
-        if joined:
-            last = joined[-1]
-            near = point.at.address - (last.start.address + last.count) <= profile.max_hole
-            count = max(last.count, end - last.start.address)
-            if point.at.area is last.start.area and near and count <= profile.max_read:
-                joined[-1] = Block(last.start, count, (*last.points, point))
-                continue
-        joined.append(Block(point.at, point.width, (point,)))
-    return joined
+    def summary(self) -> str:
+        """Say in a line what the profile makes of the device."""
+        reads, commands = len(self.blocks), len(self.command)
+        text = f"{self.title}: {len(self.points)} points in {reads} read{'' if reads == 1 else 's'}"
+        return f"{text}, commands {', '.join(self.command)}" if commands else text
 
 
 def shipped() -> list[str]:
@@ -136,10 +121,10 @@ def load_profile(name: str) -> Profile:
         raise ValueError(
             f"profile {name!r}: {error.strerror}; shipped are {known}, or give the path of a file"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"profile {name!r}: {error}") from error
     except ValidationError as error:
         findings = "; ".join(
             f"{'.'.join(str(part) for part in finding['loc'])}: {finding['msg']}" for finding in error.errors()
         )
-        raise ValueError(f"profile {name!r}: {findings}") from error
+        raise ValueError(f"profile {name!r}: {findings}; edge-agent check-profile names the lines") from error

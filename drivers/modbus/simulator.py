@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from drivers.modbus.codec import (
     COIL_OFF,
     COIL_ON,
+    READS,
+    SINGLE_WRITES,
     Function,
     Reply,
     Request,
@@ -15,15 +17,21 @@ from drivers.modbus.codec import (
     request_size,
 )
 from drivers.modbus.options import ModbusOptions
-from drivers.modbus.point import Area, At
-from drivers.modbus.profile import blocks, load_profile
+from drivers.modbus.place import Area, At
+from drivers.modbus.point import Point
+from drivers.modbus.profile import Profile, load_profile
+from drivers.modbus.sim import Held
 from edge_agent.driver import Chunk, DeviceError, Site
 
 _ILLEGAL_FUNCTION = 1
 _ILLEGAL_ADDRESS = 2
 _ILLEGAL_VALUE = 3
-_READS = {area.read: area for area in Area}
-_WRITES = {Function.WRITE_COIL: Area.COIL, Function.WRITE_REGISTER: Area.HOLDING}
+_AREAS = {area.read: area for area in Area} | {
+    Function.WRITE_COIL: Area.COIL,
+    Function.WRITE_COILS: Area.COIL,
+    Function.WRITE_REGISTER: Area.HOLDING,
+    Function.WRITE_REGISTERS: Area.HOLDING,
+}
 
 Place = tuple[Area, int]
 
@@ -31,8 +39,8 @@ Place = tuple[Area, int]
 class ModbusSimulator:
     """Answers to its own unit address only; an address outside the profile is refused as a device would.
 
-    Its registers follow the profile's `sim` at the time `now` (s) gives, until something is written over them. A
-    command of the profile is obeyed: every point that knows the commanded state takes it.
+    Its registers follow the profile's `sim` at the time `now` (s) gives, until something is written over them. Only
+    what a command of the profile names can be written; then every point that knows the commanded state takes it.
     """
 
     def __init__(self, options: ModbusOptions, site: Site, now: Callable[[], float] = time.monotonic) -> None:
@@ -41,16 +49,18 @@ class ModbusSimulator:
         self._profile = load_profile(options.profile)
         self._now = now
         self._held: dict[Place, int] = {}
-        self._verbs = {(verb.write.area, verb.write.address): verb for verb in self._profile.command.values()}
-        self._legal = set(self._verbs)
-        for block in blocks(self._profile):
-            # A real device answers for the holes between its points too, or the driver could not read across them.
-            self._legal |= {(block.start.area, block.start.address + i) for i in range(block.count)}
+        self._greeting = self._profile.quirks.greeting
+        self._writable = _writable(self._profile)
+        self._writes = {verb.how for verb in self._profile.command.values()}
+        # A real device answers for the holes between its points too, or the driver could not read across them.
+        self._legal = self._writable | {
+            (block.start.area, block.start.address + i) for block in self._profile.blocks for i in range(block.count)
+        }
 
-    def hold(self, name: str, value: float | str) -> None:
-        """Let the point `name` have `value` (its own unit, or a state's name) from now on."""
-        point = next(point for point in self._profile.point if point.name == name)
-        self.store(point.at, point.words(value))
+    def hold(self, name: str, value: Held) -> None:
+        """Let the point `name` have `value` (its own unit, a state's name or text) from now on."""
+        point = next(point for point in self._profile.points if point.name == name)
+        _put(self._held, point, point.words(value), self._simulated())
 
     def store(self, at: At, words: Iterable[int]) -> None:
         """Put bare registers (0..65535) or bits (0, 1) from `at` on, whatever the profile says."""
@@ -69,39 +79,69 @@ class ModbusSimulator:
                 continue
             if asked.unit == self._unit:
                 answers += encode_reply(self._reply(asked))
-        return answers
+        return self._greeted(answers)
 
     def play(self) -> Iterable[Chunk]:
         """Say nothing: a Modbus device speaks only when asked."""
         return ()
 
+    def _greeted(self, answers: bytes) -> bytes:
+        """The first answer after power-up is overrun by the greeting, if the device has one."""
+        if not answers or not self._greeting:
+            return answers
+        greeting, self._greeting = self._greeting, ""
+        return answers[:-2] + greeting.encode("ascii")
+
     def _reply(self, asked: Request) -> Reply:
-        area = _READS.get(asked.function) or _WRITES.get(asked.function)
-        if area is None:
-            return Reply(self._unit, asked.function, exception=_ILLEGAL_FUNCTION)
+        area = _AREAS[asked.function]
         places = [(area, asked.address + i) for i in range(asked.count)]
-        if not self._legal.issuperset(places):
+        reading = asked.function in READS
+        if not reading and asked.function not in self._writes:
+            return Reply(self._unit, asked.function, exception=_ILLEGAL_FUNCTION)
+        if not (self._legal if reading else self._writable).issuperset(places):
             return Reply(self._unit, asked.function, exception=_ILLEGAL_ADDRESS)
-        if asked.function in _READS:
+        if reading:
             registers = self._simulated() | self._held
             return Reply(self._unit, asked.function, tuple(registers.get(place, 0) for place in places))
         if asked.function is Function.WRITE_COIL and asked.values[0] not in (COIL_ON, COIL_OFF):
             return Reply(self._unit, asked.function, exception=_ILLEGAL_VALUE)
-        self._write(places[0], asked.values[0])
-        return Reply(self._unit, asked.function, asked.values, asked.address, 1)
+        self._write(asked, places)
+        single = asked.function in SINGLE_WRITES
+        return Reply(self._unit, asked.function, asked.values if single else (), asked.address, asked.count)
 
-    def _write(self, place: Place, word: int) -> None:
-        self._held[place] = int(word == COIL_ON) if place[0] is Area.COIL else word
-        verb = self._verbs.get(place)
-        if verb is not None and self._held[place] == verb.value:
-            for point in self._profile.point:
-                if verb.commanded in point.states.values():
+    def _write(self, asked: Request, places: list[Place]) -> None:
+        for place, word in zip(places, asked.values, strict=True):
+            self._held[place] = int(word == COIL_ON) if asked.function is Function.WRITE_COIL else word
+        for verb in self._profile.command.values():
+            if verb.slots or verb.argument or verb.request(self._unit, {}) != asked:
+                continue
+            for point in self._profile.points:
+                if verb.commanded in point.states.values() and isinstance(verb.commanded, str):
                     self.hold(point.name, verb.commanded)
 
     def _simulated(self) -> dict[Place, int]:
         now = self._now()
-        return {
-            (point.at.area, point.at.address + i): word
-            for point in self._profile.point
-            for i, word in enumerate(point.words(point.sim.at(now)))
-        }
+        registers: dict[Place, int] = {}
+        for point in self._profile.points:
+            _put(registers, point, point.words(point.sim.at(now)), registers)
+        return registers
+
+
+def _put(registers: dict[Place, int], point: Point, words: tuple[int, ...], around: dict[Place, int]) -> None:
+    """Write a point's registers; of one that is a bit, only the bit in what is `around`."""
+    if point.bit is None:
+        registers |= {(point.at.area, point.at.address + i): word for i, word in enumerate(words)}
+        return
+    place, bit = (point.at.area, point.at.address), point.bit.base
+    before = registers.get(place, around.get(place, 0))
+    registers[place] = before & ~(1 << bit) | (words[0] & 1) << bit
+
+
+def _writable(profile: Profile) -> set[Place]:
+    """Every place that a command of the profile may write."""
+    places: set[Place] = set()
+    for verb in profile.command.values():
+        for slot in range(1, (verb.slots or 1) + 1):
+            at = verb.write.of_slot(slot)
+            places |= {(at.area, at.address + i) for i in range(verb.width)}
+    return places

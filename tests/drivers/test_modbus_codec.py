@@ -17,11 +17,11 @@ from drivers.modbus.codec import (
     encode_reply,
     encode_request,
     find_frames,
-    reply_shape,
     reply_size,
     request_size,
     seal,
 )
+from drivers.modbus.shape import reply_shape
 from edge_agent.driver import DeviceError
 from tests.drivers import vectors
 from tests.drivers.vectors import Vector
@@ -227,7 +227,6 @@ def test_a_write_is_confirmed_only_by_its_own_echo() -> None:
     ):
         assert reply_shape(request).find(encode_request(request)) == encode_request(request)
         assert reply_shape(request).find(encode_request(wrong)) is None
-        assert reply_shape(request).key != reply_shape(wrong).key
     many = Request(3, Function.WRITE_REGISTERS, 4, 2, (1, 2))
     assert reply_shape(many).find(encode_reply(Reply(3, Function.WRITE_REGISTERS, (), 4, 2)))
     assert reply_shape(many).find(encode_reply(Reply(3, Function.WRITE_REGISTERS, (), 4, 1))) is None
@@ -242,15 +241,15 @@ def test_a_device_may_answer_under_another_unit() -> None:
     assert reply_shape(asked, 0x51).find(own) is None
     assert reply_shape(asked, 0x51).find(other) == other
     assert reply_shape(asked, "any").find(other) == other
-    assert reply_shape(asked, 0x51).key == (0x51, 3, 2)
+    assert reply_shape(asked, 0x51).key == (0x51, 3)
 
 
 def test_questions_whose_answers_look_alike_share_a_key() -> None:
-    """The key is unit, function and byte count, because that is all an answer shows; `size` is the frame's length."""
+    """The key is unit and function, because that is all a refusal shows; `size` is the length of the full answer."""
     shape = reply_shape(ASKED)
-    assert shape.key == (17, 3, 4)
+    assert shape.key == (17, 3)
     assert shape.size == len(GOOD)
-    assert reply_shape(Request(17, Function.READ_HOLDING_REGISTERS, 0, 2)).key == shape.key
-    one, eight = (reply_shape(Request(1, Function.READ_COILS, 0, count)) for count in (1, 8))
-    assert one.key == eight.key == (1, 1, 1)
-    assert one.size == 6
+    assert reply_shape(Request(17, Function.READ_HOLDING_REGISTERS, 0, 9)).key == shape.key
+    assert reply_shape(Request(17, Function.READ_INPUT_REGISTERS, 107, 2)).key != shape.key
+    one, eight, nine = (reply_shape(Request(1, Function.READ_COILS, 0, count)) for count in (1, 8, 9))
+    assert (one.size, eight.size, nine.size) == (6, 6, 7)

@@ -1,5 +1,7 @@
 """Profiles: what a point makes of its registers, which files are refused, how reads are grouped."""
 
+import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ from pydantic import ValidationError
 
 from drivers.modbus.codec import decode_reply
 from drivers.modbus.options import ModbusOptions
-from drivers.modbus.point import Area, Point, Sim
-from drivers.modbus.profile import Profile, blocks, load_profile, shipped
+from drivers.modbus.place import Area
+from drivers.modbus.point import Point
+from drivers.modbus.profile import Profile, load_profile, shipped
+from drivers.modbus.sim import Sim
 from edge_agent.driver import Quality
 from tests.drivers import vectors
 from tests.drivers.vectors import Vector
@@ -26,16 +30,16 @@ def point(**keys: Any) -> Point:
     ("keys", "registers", "value"),
     [
         ({}, (7,), 7),
-        ({"type": "i16"}, (0xFFFF,), -1),
-        ({"type": "i16", "scale": 0.1}, (305,), 30.5),
-        ({"type": "i16", "scale": 0.1}, (0xFF9B,), -10.1),
+        ({"type": "s16"}, (0xFFFF,), -1),
+        ({"type": "s16", "scale": 0.1}, (305,), 30.5),
+        ({"type": "s16", "scale": 0.1}, (0xFF9B,), -10.1),
         ({"scale": 0.1, "offset": -273.1}, (2981,), 25.0),
         ({"offset": -40}, (65,), 25),
         ({"type": "u32"}, (1, 2), 65538),
-        ({"type": "u32", "order": "swap"}, (2, 1), 65538),
-        ({"type": "i32"}, (0xFFFF, 0xFFFE), -2),
+        ({"type": "u32", "word_order": "CDAB"}, (2, 1), 65538),
+        ({"type": "s32"}, (0xFFFF, 0xFFFE), -2),
         ({"type": "f32"}, (17254, 13108), 230.2),
-        ({"type": "f32", "order": "swap"}, (13108, 17254), 230.2),
+        ({"type": "f32", "word_order": "CDAB"}, (13108, 17254), 230.2),
         ({"states": {"0": "off", "2": "heat"}}, (2,), "heat"),
         ({"bits": {"0": "fan", "3": "heater"}}, (0b11001,), ("fan", "heater", "bit_4")),
         ({"at": "coil:4"}, (1,), True),
@@ -53,8 +57,8 @@ def test_registers_become_a_value(keys: dict[str, Any], registers: tuple[int, ..
 @pytest.mark.parametrize(
     ("keys", "registers", "why"),
     [
-        ({"type": "i16", "scale": 0.1, "valid": [-40, 80], "unit": "°C"}, (3050,), "305 °C is outside -40 to 80"),
-        ({"type": "i16", "valid": [-40, 80]}, (0x8000,), "outside"),
+        ({"type": "s16", "scale": 0.1, "valid": [-40, 80], "unit": "°C"}, (3050,), "305 °C is outside -40 to 80"),
+        ({"type": "s16", "valid": [-40, 80]}, (0x8000,), "outside"),
         ({"error_values": [0x7FFF, 0xFFFF]}, (0xFFFF,), "error value 65535"),
         ({"states": {"0": "off"}}, (7,), "state 7 is not in the profile"),
         ({"type": "f32"}, (0x7FC0, 0), "not a number"),
@@ -75,8 +79,8 @@ def test_the_dead_band_travels_with_the_reading() -> None:
 
 
 @given(
-    kind=st.sampled_from(["u16", "i16", "u32", "i32"]),
-    order=st.sampled_from(["be", "swap"]),
+    kind=st.sampled_from(["u16", "s16", "u32", "s32"]),
+    order=st.sampled_from(["ABCD", "CDAB", "BADC", "DCBA"]),
     registers=st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)),
     scale=st.sampled_from([1.0, 0.1, 0.01, 10.0]),
 )
@@ -84,7 +88,7 @@ def test_writing_a_value_gives_the_registers_it_was_read_from(
     kind: str, order: str, registers: tuple[int, int], scale: float
 ) -> None:
     """`words` is the inverse of `read`, so the simulator holds exactly what the driver should report."""
-    one = point(type=kind, order=order, scale=scale)
+    one = point(type=kind, word_order=order, scale=scale)
     given_words = registers[: one.width]
     value = one.read(given_words).value
     assert isinstance(value, int | float)
@@ -92,9 +96,9 @@ def test_writing_a_value_gives_the_registers_it_was_read_from(
 
 
 def test_a_float_survives_its_registers() -> None:
-    """A 32-bit float reads back as it was written, in both word orders."""
-    for order in ("be", "swap"):
-        one = point(type="f32", order=order)
+    """A float of 32 or 64 bits reads back as it was written, in every order."""
+    for kind, order in product(("f32", "f64"), ("ABCD", "CDAB", "BADC", "DCBA")):
+        one = point(type=kind, word_order=order)
         assert one.read(one.words(-12.375)).value == -12.375
 
 
@@ -130,9 +134,9 @@ ENERGY: dict[str, list[dict[str, Any]]] = {
     "SDM": [{"name": "voltage_v", "at": "input:0", "type": "f32"}],
     "PZEM": [
         {"name": "voltage_v", "at": "input:0", "scale": 0.1},
-        {"name": "current_a", "at": "input:1", "type": "u32", "order": "swap", "scale": 0.001},
-        {"name": "power_w", "at": "input:3", "type": "u32", "order": "swap", "scale": 0.1},
-        {"name": "energy_wh", "at": "input:5", "type": "u32", "order": "swap"},
+        {"name": "current_a", "at": "input:1", "type": "u32", "word_order": "CDAB", "scale": 0.001},
+        {"name": "power_w", "at": "input:3", "type": "u32", "word_order": "CDAB", "scale": 0.1},
+        {"name": "energy_wh", "at": "input:5", "type": "u32", "word_order": "CDAB"},
         {"name": "frequency_hz", "at": "input:7", "scale": 0.1},
         {"name": "power_factor", "at": "input:8", "scale": 0.01},
     ],
@@ -157,7 +161,7 @@ def test_both_word_orders_are_those_of_real_meters(vector: Vector) -> None:
         ({"name": "Temperature"}, "should match pattern"),
         ({"states": {"0": "a"}, "bits": {"0": "b"}}, "states or bits, not both"),
         ({"type": "f32", "error_values": [1]}, "integer type"),
-        ({"at": "coil:1", "type": "i16"}, "true or false"),
+        ({"at": "coil:1", "type": "s16"}, "true or false"),
         ({"sim": {"value": "on"}}, "no states"),
         ({"sim": {"value": 1, "wave": "sine"}}, "exactly one"),
         ({"sim": {"steps": [1, 2], "period": "soon"}}, "is not a duration"),
@@ -196,7 +200,7 @@ def test_a_slip_in_a_profile_file_is_refused(tmp_path: Path, text: str, complain
 
 def test_an_unknown_profile_names_those_shipped() -> None:
     """A mistyped profile is answered with the list of those that exist."""
-    with pytest.raises(ValidationError, match="rs-ktc-n01, xy-md02"):
+    with pytest.raises(ValidationError, match="rs-ktc-n01, rs-ws-n01, xy-md02"):
         ModbusOptions.model_validate({"profile": "xy-md20"})
 
 
@@ -206,16 +210,24 @@ def test_a_profile_of_the_station_is_loaded_by_its_path(tmp_path: Path) -> None:
     file = tmp_path / "dryer.toml"
     file.write_text(next(block for block in readme.split("```toml\n") if block.startswith("title")).split("```")[0])
     profile = load_profile(str(ModbusOptions.model_validate({"profile": str(file), "timeout": "250ms"}).profile))
-    assert [one.name for one in profile.point] == ["outlet_c", "mode", "faults"]
+    assert [one.name for one in profile.point] == [
+        "outlet_c",
+        "mode",
+        "faults",
+        "lid_open",
+        "winding_c",
+        "serial_number",
+    ]
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_profiles_stand_in_the_readme_with_their_tier(name: str) -> None:
     """Each shipped profile has its row in the README with the tier it claims."""
     readme = (vectors.DRIVERS / "modbus" / "README.md").read_text(encoding="utf-8")
-    rows = [line for line in readme.splitlines() if line.startswith(f"| `{name}` ")]
-    assert rows[0].endswith(f"| {load_profile(name).tier} |")
-    assert len(rows) == 1 + len(load_profile(name).point) + bool(load_profile(name).command)
+    device, points = (line for line in readme.splitlines() if line.startswith(f"| `{name}` "))
+    assert device.endswith(f"| {load_profile(name).tier} |")
+    assert {f"`{one.name}`" for one in load_profile(name).points} <= set(re.findall(r"`\w+`", points))
+    assert {f"`{verb}`" for verb in load_profile(name).command} <= set(re.findall(r"`\w+`", device))
 
 
 def profile(*places: str, **keys: Any) -> Profile:
@@ -231,14 +243,14 @@ def profile(*places: str, **keys: Any) -> Profile:
         (profile("holding:5", "holding:0"), [(0, 6)]),
         (profile("holding:0", "holding:6"), [(0, 1), (6, 1)]),
         (profile("holding:0", "input:1"), [(0, 1), (1, 1)]),
-        (profile("holding:0", "holding:2", max_hole=0), [(0, 1), (2, 1)]),
-        (profile("holding:0", "holding:1", "holding:2", max_read=2), [(0, 2), (2, 1)]),
+        (profile("holding:0", "holding:2", max_reg_hole=0), [(0, 1), (2, 1)]),
+        (profile("holding:0", "holding:1", "holding:2", max_read_registers=2), [(0, 2), (2, 1)]),
         (profile("holding:3", "holding:3"), [(3, 1)]),
     ],
 )
 def test_neighbours_are_read_together(made: Profile, reads: list[tuple[int, int]]) -> None:
-    """Points at most four unused registers apart share a read, within one area and `max_read`."""
-    assert [(block.start.address, block.count) for block in blocks(made)] == reads
+    """Points at most four unused registers apart share a read, within one area and `max_read_registers`."""
+    assert [(block.start.address, block.count) for block in made.blocks] == reads
 
 
 def test_the_simulated_value_follows_time() -> None:
