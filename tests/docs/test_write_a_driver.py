@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.modbus.codec import crc16
+from edge_agent.driver import crc16
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "write-a-driver.md"
