@@ -12,6 +12,8 @@ from edge_agent.records import Alarm, CardRef, Json, Severity, Stamp
 
 SWIPES = "swipes"
 ALARM = "alarm/"
+_REMEMBERED = 16
+"""References kept for a restart. No door lets more people through within a window, and each visit rewrites them."""
 
 
 class Swipes:
@@ -40,8 +42,9 @@ class Swipes:
         return new
 
     def stored(self) -> str:
-        """Return what must be remembered: the references seen within the window, nothing older."""
-        return json.dumps([[ref, boot, mono_ms] for ref, (boot, mono_ms) in self._seen.items()])
+        """Return what must be remembered: the newest references seen within the window, nothing older."""
+        newest = list(self._seen.items())[-_REMEMBERED:]
+        return json.dumps([[ref, boot, mono_ms] for ref, (boot, mono_ms) in newest])
 
 
 @dataclass(frozen=True, slots=True)
