@@ -6,6 +6,7 @@ What a rule must remember is stored by the Recorder in the transaction of the re
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from edge_agent.alarms import CATALOGUE
 from edge_agent.records import Alarm, CardRef, Json, Severity, Stamp
@@ -31,11 +32,13 @@ class Swipes:
 
     def admit(self, card: CardRef, stamp: Stamp) -> bool:
         """Return True if this swipe is a new visit."""
-        self._seen = {
-            ref: (boot, mono_ms)
-            for ref, (boot, mono_ms) in self._seen.items()
-            if boot == stamp.boot and stamp.mono_ms - mono_ms < self._window_ms
-        }
+        # In the order in which they were seen, so the expired ones stand first.
+        while self._seen:
+            oldest = next(iter(self._seen))
+            boot, mono_ms = self._seen[oldest]
+            if boot == stamp.boot and stamp.mono_ms - mono_ms < self._window_ms:
+                break
+            del self._seen[oldest]
         new = card.ref not in self._seen
         if new:
             self._seen[card.ref] = (stamp.boot, stamp.mono_ms)
@@ -43,7 +46,7 @@ class Swipes:
 
     def stored(self) -> str:
         """Return what must be remembered: the newest references seen within the window, nothing older."""
-        newest = list(self._seen.items())[-_REMEMBERED:]
+        newest = list(islice(reversed(self._seen.items()), _REMEMBERED))[::-1]
         return json.dumps([[ref, boot, mono_ms] for ref, (boot, mono_ms) in newest])
 
 
