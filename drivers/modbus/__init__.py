@@ -1,7 +1,8 @@
-"""Modbus RTU devices, each described by a profile."""
+"""Modbus devices, each described by a profile."""
 
+from drivers.modbus.decoder import DECODERS
 from drivers.modbus.driver import ModbusDriver
 
 DRIVER = ModbusDriver
 
-__all__ = ["DRIVER"]
+__all__ = ["DECODERS", "DRIVER"]
