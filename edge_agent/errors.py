@@ -22,7 +22,8 @@ class Problem:
 
     def __str__(self) -> str:
         suffix = "   (warning)" if self.warning else ""
-        return f"{self.file}:{self.line}: {self.text}{suffix}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.text}{suffix}"
 
 
 class ConfigError(AgentError):

@@ -3,19 +3,21 @@
 import argparse
 import sys
 
-from edge_agent.units import parse_duration
+from edge_agent.cli.arguments import address, duration
 
 HELP = "run a simulated station with its own broker and status page"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
-    parser.add_argument(
-        "--for", dest="seconds", type=parse_duration, metavar="TIME", help='end by itself, e.g. after "20s"'
-    )
+    parser.add_argument("--for", dest="seconds", type=duration, metavar="TIME", help='end by itself, e.g. after "20s"')
     parser.add_argument("--json", action="store_true", help="print only a summary, as JSON, at the end")
-    parser.add_argument("--broker", metavar="HOST:PORT", help="use this broker instead of the embedded one")
-    parser.add_argument("--page", default="127.0.0.1:8080", metavar="HOST:PORT", help="default: %(default)s")
+    parser.add_argument(
+        "--broker", type=address, metavar="HOST:PORT", help="use this broker instead of the embedded one"
+    )
+    parser.add_argument(
+        "--page", type=address, default="127.0.0.1:8080", metavar="HOST:PORT", help="default: %(default)s"
+    )
     parser.add_argument("--seed", type=int, default=1, help="another number, other people")
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from edge_agent.cli.arguments import duration
 from edge_agent.cli.check import DEFAULT_FILE
 from edge_agent.clock import SystemClock
 from edge_agent.config_file import load
@@ -14,7 +15,6 @@ from edge_agent.links.make import make_link
 from edge_agent.records import Reading, Record
 
 HELP = "ask one device once and show the conversation"
-_LISTEN_S = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("device", help="name of the device in the station file")
     parser.add_argument("file", nargs="?", type=Path, default=DEFAULT_FILE, help="station file (default: %(default)s)")
     parser.add_argument(
-        "--for", dest="seconds", type=float, default=_LISTEN_S, help="seconds to listen to a device that is not asked"
+        "--for",
+        dest="seconds",
+        type=duration,
+        default="10s",
+        metavar="TIME",
+        help="how long to listen to a device that is not asked (default: %(default)s)",
     )
 
 

@@ -28,6 +28,9 @@ _FENCE = re.compile(r"^(`{3,})(\w*)\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _PROMISE = re.compile(r"\[`(test_\w+)`\]\(([^)]+)\)")
 
+_STAND_INS = {"HOST:PORT": "127.0.0.1:1883", "TIME": "20s", "N": "3", "SEED": "2"}
+"""What a reader would write for a word in capitals."""
+
 each_page = pytest.mark.parametrize("page", PAGES, ids=NAMES)
 
 
@@ -82,7 +85,7 @@ def test_every_command_exists(page: Path) -> None:
         assert verb in VERBS, f"{page.name}: edge-agent {verb}"
         if words and "VERB" not in words:
             try:
-                parser_of(verb).parse_known_args(words)
+                parser_of(verb).parse_known_args([_STAND_INS.get(word, word) for word in words])
             except (argparse.ArgumentError, SystemExit) as error:
                 pytest.fail(f"{page.name}: edge-agent {verb} {' '.join(words)}: {error}")
             unknown = [word for word in words if word.startswith("-") and word not in flags(verb)]
@@ -132,7 +135,8 @@ def test_every_page_is_found_from_the_readme() -> None:
     """Each page of docs/ and each driver's README is linked from README.md."""
     linked = {(ROOT / target).resolve() for target in _LINK.findall(prose(README))}
     wanted = [page for page in PAGES if page.parent.name == "docs" or page.parent.parent.name == "drivers"]
-    assert [page.relative_to(ROOT) for page in wanted if page not in linked] == []
+    missing = [str(page.relative_to(ROOT)) for page in wanted if page not in linked]
+    assert not missing, f"give each a line in README.md and README.zh-CN.md: {missing}"
 
 
 @each_page
