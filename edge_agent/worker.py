@@ -142,7 +142,6 @@ class Worker:
             while not self._stop.is_set():
                 promise(self._clock.monotonic() + _LONGEST_STEP)
                 rest = min(self.step(), _IDLE)
-                self.began.set()
                 promise(self._clock.monotonic() + rest + _LONGEST_STEP)
                 if self._link.is_open:
                     self._rest(rest)
@@ -179,6 +178,8 @@ class Worker:
         except LinkError as error:
             self._lose(error)
             return False
+        finally:
+            self.began.set()
         self._opened_at = now
         self._steady = False
         for slot in self._polled:
