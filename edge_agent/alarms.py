@@ -44,4 +44,6 @@ CATALOGUE: dict[str, AlarmKind] = {
     "sn_mismatch": AlarmKind(Severity.WARNING, "柜门未开而电池编号改变", "Battery changed behind a closed door"),
     "slot_unreadable": AlarmKind(Severity.WARNING, "仓内电池无法读取", "Battery in the slot cannot be read"),
     "device_fault": AlarmKind(Severity.MAJOR, "设备自报故障", "Device reports a fault"),
+    "undervoltage": AlarmKind(Severity.MAJOR, "供电电压过低", "Supply voltage is too low"),
+    "clock_bad": AlarmKind(Severity.WARNING, "系统时钟未同步", "Clock is not synchronised"),
 }

@@ -53,4 +53,24 @@ class GpiodLink(Table):
     `pinctrl-bcm2835` (Pi 3, Zero 2 W)."""
 
 
-Link: TypeAlias = Annotated[SerialLink | GpioLink | GpiodLink, Field(discriminator="kind")]
+class HostLink(Table):
+    """The machine itself, for drivers that read what its kernel tells: `system`, `ds18b20`."""
+
+    name: Id
+    """Name by which devices refer to this link."""
+    kind: Literal["host"]
+    """`host`."""
+
+
+class I2cLink(Table):
+    """An I²C bus of the machine."""
+
+    name: Id
+    """Name by which devices refer to this link."""
+    kind: Literal["i2c"]
+    """`i2c`."""
+    bus: Annotated[int, Field(ge=0, le=99)] = 1
+    """Number N of `/dev/i2c-N`; 1 is the one on the GPIO header (pins 3 and 5)."""
+
+
+Link: TypeAlias = Annotated[SerialLink | GpioLink | GpiodLink | HostLink | I2cLink, Field(discriminator="kind")]

@@ -92,6 +92,10 @@ class Wire(StrEnum):
     """Slow contacts through gpiozero."""
     EDGES = "gpiod"
     """Edges that must carry the kernel's timestamp, through gpiod."""
+    HOST = "host"
+    """The machine itself: its files and clock."""
+    I2C = "i2c"
+    """A question is the 7-bit address and the bytes to write; `ReplyShape.size` bytes are then read."""
 
 
 class Options(BaseModel):

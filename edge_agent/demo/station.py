@@ -15,10 +15,11 @@ from gpiozero.pins.mock import MockFactory
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.config import Config
 from edge_agent.config_file import load
-from edge_agent.config_links import GpiodLink, GpioLink
+from edge_agent.config_links import GpiodLink, GpioLink, HostLink, I2cLink
 from edge_agent.config_links import Link as LinkConfig
 from edge_agent.demo.wire import PtyWire
 from edge_agent.driver import Site, load_driver
+from edge_agent.links.asked import SimulatedLink
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.edges import EdgeLink, SimulatedLines
 from edge_agent.links.gpio import GpioLink as ContactsLink
@@ -75,13 +76,12 @@ class SimulatedStation:
         for device in self.config.device:
             self.simulators[device.name] = load_driver(device.driver).Simulator(device.options, Site())
         for link in self.config.link:
-            if isinstance(link, GpioLink):
+            if isinstance(link, GpioLink | HostLink | I2cLink):
                 continue
             if isinstance(link, GpiodLink):
                 self._lines[link.name] = SimulatedLines(SystemClock())
                 continue
-            here = [self.simulators[device.name] for device in self.config.device if device.link == link.name]
-            self.wires[link.name] = PtyWire(self._ports / link.name, here)
+            self.wires[link.name] = PtyWire(self._ports / link.name, self._at(link))
 
     def make(self, link: LinkConfig, clock: Clock) -> OwnedLink:
         """Build the near end of a link as a station does, with the simulated far end in place of the wire."""
@@ -89,6 +89,8 @@ class SimulatedStation:
             return ContactsLink(link.name, clock, self._pins)
         if isinstance(link, GpiodLink):
             return EdgeLink(link.name, self._lines[link.name], clock)
+        if isinstance(link, HostLink | I2cLink):
+            return SimulatedLink(link.name, self._at(link), clock)
         settings = SerialSettings(str(self.wires[link.name].path), link.baud, link.parity, link.stop_bits)
         timing = timing_for(settings, guard=link.guard, max_reply_delay=link.max_reply_delay, echo=link.echo)
         return ByteLink(link.name, lambda: open_serial(settings), clock, timing)
@@ -129,6 +131,10 @@ class SimulatedStation:
                     (pin.drive_high if edge.high else pin.drive_low)()
         for link, simulator in self._on(GpiodLink):
             self._lines[link].play(simulator)
+
+    def _at(self, link: LinkConfig) -> list[Any]:
+        """Return the simulators at the far end of a link."""
+        return [self.simulators[device.name] for device in self.config.device if device.link == link.name]
 
     def _on(self, kind: type) -> list[tuple[str, Any]]:
         links = {link.name for link in self.config.link if isinstance(link, kind)}

@@ -1,20 +1,31 @@
 """From a `[[link]]` of the station file to the link itself."""
 
+from pathlib import Path
+
 from edge_agent.clock import Clock
-from edge_agent.config_links import GpiodLink, GpioLink, SerialLink
+from edge_agent.config_links import GpiodLink, GpioLink, HostLink, I2cLink, SerialLink
+from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.edges import EdgeLink
 from edge_agent.links.gpio import GpioLink as ContactsLink
 from edge_agent.links.gpiod_source import GpiodSource
+from edge_agent.links.host import HostLink as MachineLink
+from edge_agent.links.i2c import I2cLink as I2cBusLink
 from edge_agent.links.serial import SerialSettings, open_serial, timing_for
 
 
-def make_link(link: SerialLink | GpioLink | GpiodLink, clock: Clock) -> ByteLink | EdgeLink:
+def make_link(
+    link: SerialLink | GpioLink | GpiodLink | HostLink | I2cLink, clock: Clock
+) -> ByteLink | EdgeLink | AskedLink:
     """Build the link; it is opened later, by the Worker that owns it."""
     if isinstance(link, GpioLink):
         return ContactsLink(link.name, clock)
     if isinstance(link, GpiodLink):
         return EdgeLink(link.name, GpiodSource(link.chip), clock)
+    if isinstance(link, HostLink):
+        return MachineLink(link.name, clock)
+    if isinstance(link, I2cLink):
+        return I2cBusLink(link.name, Path(f"/dev/i2c-{link.bus}"), clock)
     settings = SerialSettings(link.port, link.baud, link.parity, link.stop_bits)
     timing = timing_for(settings, guard=link.guard, max_reply_delay=link.max_reply_delay, echo=link.echo)
     return ByteLink(link.name, lambda: open_serial(settings), clock, timing)
