@@ -126,9 +126,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @each_page
 def test_files_that_are_named_exist(page: Path) -> None:
-    """A path between back-quotes (`edge_agent/worker.py`, `tests/faults`) is one of this checkout."""
-    for path in re.findall(r"`((?:edge_agent|tests|docs|config|systemd)/[\w./-]+)`", prose(page)):
+    """A path between back-quotes (`edge_agent/worker.py`, `tests/faults`) is there, and so is the test behind `::`."""
+    for path, name in re.findall(r"`((?:edge_agent|tests|docs|config|systemd)/[\w./-]+)(?:::(\w+))?`", prose(page)):
         assert (ROOT / path).exists(), f"{page.name} names {path}"
+        assert not name or f"def {name}(" in text_of(ROOT / path), f"{page.name} names {path}::{name}"
 
 
 def test_every_page_is_found_from_the_readme() -> None:
