@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _STA_UNSYNC = 0x0040
 """adjtimex(2) `status` bit: the clock is not synchronised, whichever NTP daemon runs."""
 
@@ -44,15 +45,15 @@ class _Timex(ctypes.Structure):
 
 
 class SystemClock:
-    """The kernel's clocks."""
+    """The kernel's clocks; `libc` is the C library that is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, boot_id: Path = _BOOT_ID, libc: object | None = None) -> None:
         try:
-            self.boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            self.boot_id = boot_id.read_text(encoding="ascii").strip()
         except OSError:
             # Without /proc (not Linux) one start of the agent counts as one boot: safe, only less is comparable.
             self.boot_id = f"start-{time.time_ns()}"
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc = ctypes.CDLL(None, use_errno=True) if libc is None else libc
 
     def monotonic(self) -> float:
         """CLOCK_MONOTONIC, seconds."""

@@ -62,8 +62,12 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
 
 
 def connect_damaged(path: Path) -> sqlite3.Connection:
-    """Open what is left of a damaged file; one that is not there reads like one without a readable page."""
-    return connect_readonly(path) if path.exists() else sqlite3.connect(":memory:", check_same_thread=False)
+    """Open what is left of a damaged file for reading; one that is not there, or no database, reads like an empty one."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True) if path.exists() else sqlite3.connect(":memory:")
+    # Lets SQLite read a file that is shorter than its own header says.
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("PRAGMA query_only = 1")
+    return db
 
 
 def hold(directory: Path) -> int:

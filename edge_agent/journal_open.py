@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from edge_agent.errors import JournalDamaged, JournalError
@@ -44,12 +43,26 @@ class Opened:
 
 
 def open_journal(
-    directory: Path, boot_id: str, *, station: str = "", connect: Connect = connect, machine_id: Path = MACHINE_ID
+    directory: Path,
+    boot_id: str,
+    *,
+    station: str = "",
+    connect: Connect = connect,
+    machine_id: Path = MACHINE_ID,
+    check_up_to: int = _CHECKED_WHOLE,
 ) -> Opened:
-    """Open the journal of `directory`; raises JournalError only if it is in use, newer, or nothing can be written."""
+    """Open the journal of `directory`; raises JournalError only if it is in use, newer, or nothing can be written.
+
+    Every page of a file of at most `check_up_to` bytes is looked at.
+    """
     held = hold(directory)
     try:
-        opened = _open(directory, partial(Journal, directory, boot_id, connect=connect), held, station, connect)
+
+        def make() -> Journal:
+            # The lock is released with its last descriptor, so each owner has one of its own.
+            return Journal(directory, boot_id, held=os.dup(held), connect=connect)
+
+        opened = _open(directory, make, station, connect, check_up_to)
     except sqlite3.Error as error:
         raise wrap(error, directory / FILE, "a new journal cannot be begun") from error
     except OSError as error:
@@ -67,30 +80,29 @@ def open_journal(
     return replace(opened, salvage=salvage)
 
 
-def _open(directory: Path, make: Callable[..., Journal], held: int, station: str, connect: Connect) -> Opened:
+def _open(directory: Path, make: Callable[[], Journal], station: str, connect: Connect, check_up_to: int) -> Opened:
     """Open what is there; begin anew, with what can be salvaged, where that cannot be used."""
     head = load(directory)
     path = directory / FILE
     if not path.exists() or path.stat().st_size == 0:
         damage = _lost(directory, head)
     else:
-        damage = fault(path, _EVERYTHING if (directory / SUSPECT).exists() else _CHECKED_WHOLE)
+        damage = fault(path, _EVERYTHING if (directory / SUSPECT).exists() else check_up_to)
     if not damage:
         try:
-            # The lock is released with its last descriptor, so each owner has one of its own.
-            journal = make(held=os.dup(held))
+            journal = make()
             owner = journal.meta("station") or station
             if owner in {"", station} or not station:
                 return Opened(journal, head=head)
             journal.close()
             log.error("journal belongs to another station and is set aside file=%s station=%r", path, owner)
             _set_aside(directory)
-            return Opened(make(held=os.dup(held)), f"the file belonged to station {owner}")
+            return Opened(make(), f"the file belonged to station {owner}")
         except JournalDamaged as error:
             damage = str(error)
     log.error("journal is damaged and set aside file=%s: %s", path, damage)
     seed(_set_aside(directory) / FILE, path, head, connect)
-    return Opened(make(held=os.dup(held)), damage, head=head)
+    return Opened(make(), damage, head=head)
 
 
 def _check_origin(opened: Opened, station: str, machine: str) -> Opened:

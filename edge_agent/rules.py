@@ -5,6 +5,7 @@ What a rule must remember is stored by the Recorder in the transaction of the re
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -27,8 +28,10 @@ class Swipes:
     def __init__(self, window: float, stored: str | None) -> None:
         self._window_ms = round(window * 1000)
         self._seen: dict[str, tuple[int, int]] = {}
-        if stored:
-            self._seen = {ref: (boot, mono_ms) for ref, boot, mono_ms in json.loads(stored)}
+        if stored is not None:
+            # What a damaged journal has left may make no sense; then nothing is remembered.
+            with suppress(ValueError, TypeError):
+                self._seen = {ref: (int(boot), int(mono_ms)) for ref, boot, mono_ms in json.loads(stored)}
 
     def admit(self, card: CardRef, stamp: Stamp) -> bool:
         """Return True if this swipe is a new visit."""
@@ -82,8 +85,9 @@ class Alarms:
         self.states: dict[tuple[str, str], AlarmState] = {}
         for key, text in stored.items():
             if key.startswith(ALARM):
-                device, code = key.removeprefix(ALARM).split("/")
-                self.states[device, code] = AlarmState.load(text)
+                with suppress(ValueError, TypeError):
+                    device, code = key.removeprefix(ALARM).split("/")
+                    self.states[device, code] = AlarmState.load(text)
 
     def changes(self, device: str, alarm: Alarm) -> bool:
         """Return True if `alarm` says something new of `device`."""

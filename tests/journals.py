@@ -88,6 +88,7 @@ class Bench:
         self.settings = Settings(CALENDAR, **settings)
         self.script = Script()
         self.cabinets: list[Cabinet] = []
+        self.check_up_to = 1 << 30
         self.opened: Opened
         self.journal: Journal
         self.recorder: Recorder
@@ -102,6 +103,7 @@ class Bench:
             station="365-001",
             connect=failing(self.script),
             machine_id=self.machine_id,
+            check_up_to=self.check_up_to,
         )
         self.journal = self.opened.journal
         self.picture = Picture()

@@ -1,0 +1,110 @@
+"""Double swipes are one visit; an alarm is raised once and cleared once, across restarts."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.records import Alarm, CardRef, Severity, Stamp
+from edge_agent.rules import ALARM, Alarms, AlarmState, Swipes
+
+A, B = CardRef("a" * 32, "k1"), CardRef("b" * 32, "k1")
+
+
+def at(seconds: float, boot: int = 1) -> Stamp:
+    """Return a stamp."""
+    return Stamp(boot, round(seconds * 1000), 5_000_000 + round(seconds * 1000), good=True)
+
+
+def test_the_same_card_within_the_window_is_one_visit() -> None:
+    """The window runs from the visit that counted, not from the last swipe."""
+    swipes = Swipes(10.0, None)
+    assert [swipes.admit(A, at(t)) for t in (0, 5, 9.999, 10, 15, 20)] == [True, False, False, True, False, True]
+
+
+def test_cards_do_not_hide_each_other() -> None:
+    """A, B, A within the window are two visits."""
+    swipes = Swipes(10.0, None)
+    assert [swipes.admit(card, at(t)) for t, card in ((0, A), (1, B), (2, A), (3, B))] == [True, True, False, False]
+
+
+def test_the_window_survives_a_restart() -> None:
+    """What was remembered within the boot still holds; what is older than the window is not kept."""
+    swipes = Swipes(10.0, None)
+    swipes.admit(A, at(0))
+    swipes.admit(B, at(15))
+    assert len(json.loads(swipes.stored())) == 1
+    again = Swipes(10.0, swipes.stored())
+    assert not again.admit(B, at(20))
+    assert again.admit(A, at(20))
+
+
+def test_a_reboot_is_longer_than_any_window() -> None:
+    """The monotonic clock of another boot says nothing."""
+    swipes = Swipes(10.0, None)
+    swipes.admit(A, at(5, boot=1))
+    assert Swipes(10.0, swipes.stored()).admit(A, at(6, boot=2))
+
+
+def test_no_window() -> None:
+    """With a window of 0 every swipe counts."""
+    swipes = Swipes(0.0, None)
+    assert swipes.admit(A, at(0))
+    assert swipes.admit(A, at(0))
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[1]", '[["a", 1]]', "null", '[["a", "x", "y"]]'])
+def test_a_damaged_memory_of_swipes(text: str) -> None:
+    """Text that a broken page has left is forgotten; the agent starts."""
+    assert Swipes(10.0, text).admit(A, at(0))
+
+
+def test_life_of_an_alarm() -> None:
+    """Raised, again, cleared, again, raised: four records, counted, with the moment it began."""
+    alarms = Alarms({})
+    smoke, clear = Alarm("smoke", active=True, detail={"where": "hall"}), Alarm("smoke", active=False)
+    assert not alarms.changes("station", clear)
+    assert alarms.changes("station", smoke)
+    state, body = alarms.apply("station", smoke, at(1), 1, 7)
+    assert (state.active, state.count, state.since, state.seq) == (True, 1, at(1), 7)
+    assert body["state"] == "raised"
+    assert body["severity"] == "critical"
+    assert body["since"] == [1, 1000, 5_001_000, 1]
+    assert body["detail"] == {"where": "hall"}
+    assert not alarms.changes("station", smoke)
+    assert alarms.changes("other", smoke)
+    state, body = alarms.apply("station", clear, at(9), 1, 8)
+    assert (body["state"], body["since"], body["count"]) == ("cleared", [1, 1000, 5_001_000, 1], 1)
+    assert "detail" not in body
+    assert not alarms.changes("station", clear)
+    state, _ = alarms.apply("station", smoke, at(20), 1, 9)
+    assert (state.count, state.since) == (2, at(20))
+
+
+def test_alarms_survive_a_restart() -> None:
+    """Nothing is raised twice because the agent was restarted; keys of others are left alone."""
+    alarms = Alarms({})
+    state, _ = alarms.apply("slot-01", Alarm("smoke", active=True), at(1), 2, 3)
+    again = Alarms({f"{ALARM}slot-01/smoke": state.stored(), "swipes": "[]"})
+    assert again.states == alarms.states
+    assert not again.changes("slot-01", Alarm("smoke", active=True))
+
+
+def test_an_alarm_cleared_without_being_known() -> None:
+    """A clearing that is applied all the same (after lost state) is a record of its own moment."""
+    state, body = Alarms({}).apply("x", Alarm("smoke", active=False), at(3), 1, 1)
+    assert (state.count, body["since"]) == (0, at(3).stored())
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '[1,"dreadful",[1,2,3,1],1,[1,1],{}]', "null"])
+def test_a_damaged_memory_of_an_alarm(text: str) -> None:
+    """A state that makes no sense is forgotten: the alarm is raised anew."""
+    assert Alarms({f"{ALARM}station/smoke": text, f"{ALARM}odd": "[]"}).states == {}
+
+
+@given(st.booleans(), st.sampled_from(list(Severity)), st.integers(0, 99), st.integers(1, 2**40), st.booleans())
+def test_a_state_is_stored_whole(active: bool, severity: Severity, count: int, seq: int, good: bool) -> None:
+    """What is loaded equals what was stored."""
+    state = AlarmState(active, severity, Stamp(3, 1, 2, good), count, 4, seq, {"a": [1, {"b": None}]})
+    assert AlarmState.load(state.stored()) == state
