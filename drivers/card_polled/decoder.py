@@ -1,0 +1,16 @@
+"""What captured bytes of a polled card reader mean; only for captures that somebody hands over on purpose."""
+
+from drivers.card_polled import codec
+from edge_agent.driver import Capture, DeviceError, Json
+
+
+def explain(capture: Capture) -> dict[str, Json]:
+    """Explain a question or an answer; raises DeviceError with the reason for refusing."""
+    if capture.data == codec.QUESTION:
+        return {"command": "poll"}
+    if capture.direction == "request":
+        raise DeviceError("not the question this reader takes; checksum or code is wrong")
+    uid = codec.decode(capture.data).uid
+    if not uid:
+        return {"card_present": False}
+    return {"card_present": True, "uid": uid.hex(), "card": int.from_bytes(uid, "big")}
