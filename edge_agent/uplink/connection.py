@@ -83,6 +83,17 @@ class Connection(Protocol):
         """Say DISCONNECT and let go; never raises."""
 
 
+class _Socket(ssl.SSLSocket):
+    """Closes itself when the handshake fails: paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  (the signature of SSLSocket)
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """Where and as whom to connect; seconds."""
@@ -107,6 +118,7 @@ class Broker:
     def context(self) -> ssl.SSLContext:
         """TLS 1.2 or newer, certificate and host name verified; there is no switch to skip that."""
         context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+        context.sslsocket_class = _Socket
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.cert_file is not None and self.key_file is not None:
             context.load_cert_chain(self.cert_file, self.key_file)

@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -24,6 +24,8 @@ from edge_agent.links.wake import Waker
 from edge_agent.uplink.connection import Acknowledged, Broker, Happening, Lost, Message, Opened, Received
 
 _CONNECT_TIMEOUT = 10.0
+_PUBACK_CODES = frozenset({0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+"""Refusals that a PUBACK may carry (MQTT 5, table 3-4); paho takes any other for a malformed packet."""
 _DEFAULT_RECEIVE_MAXIMUM = 65_535
 _DEFAULT_MAXIMUM_PACKET = 268_435_460
 _LARGEST_INBOUND = 8192
@@ -31,6 +33,35 @@ _LARGEST_INBOUND = 8192
 _MOST_INBOUND = 20
 _SILENT_KEEPALIVES = 1.5
 """The broker gives us up after so many (MQTT 5, 3.1.2.10); we ping after one, so its answer has half a one."""
+
+
+class _Client(mqtt.Client):
+    """Paho, cured of two habits that cost a connection."""
+
+    foreign: dict[int, int]
+    """Packet id -> reason code that the standard does not know for PUBACK."""
+
+    def _sock_send(self, buf: bytes | bytearray) -> int:
+        """Leave it to reading to find a broken connection.
+
+        A write that fails makes paho close the socket at once, with the broker's last words (DISCONNECT and its
+        reason) still unread in it.
+        """
+        try:
+            return super()._sock_send(buf)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise BlockingIOError from error
+
+    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        """Hear reason codes that belong to other packets: mosquitto says 0x95 here to what exceeds its size limit."""
+        packet = bytearray(self._in_packet["packet"])
+        if len(packet) > 2 and packet[2] >= 0x80 and packet[2] not in _PUBACK_CODES:
+            self.foreign[int.from_bytes(packet[:2])] = packet[2]
+            packet[2] = 0x80
+            self._in_packet["packet"] = packet
+        return super()._handle_pubackcomp(cmd)
 
 
 class PahoConnection:
@@ -41,7 +72,8 @@ class PahoConnection:
         self._clock = clock
         self._heard = clock()
         self._keepalive = broker.keepalive
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=broker.client_id, protocol=mqtt.MQTTv5)
+        client = _Client(CallbackAPIVersion.VERSION2, client_id=broker.client_id, protocol=mqtt.MQTTv5)
+        client.foreign = {}
         self._client = client
         try:
             client.connect_timeout = _CONNECT_TIMEOUT
@@ -52,6 +84,8 @@ class PahoConnection:
             client.on_message = self._on_message
             client.on_disconnect = self._on_disconnect
             client.on_socket_open = self._on_socket_open
+            # With this callback paho leaves all writing to `pump`.
+            client.on_socket_register_write = self._on_socket_register_write
             if broker.username is not None:
                 client.username_pw_set(broker.username, broker.password)
             if broker.tls:
@@ -91,16 +125,14 @@ class PahoConnection:
         sock = self._client.socket()
         if sock is None:
             return [Lost("connection closed")]
-        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-        wants = select.POLLIN | select.POLLOUT if self._client.want_write() else select.POLLIN
-        self._poll.register(sock, wants)
-        ready = dict(self._poll.poll(0 if pending else round(seconds * 1000)))
-        on_socket = ready.pop(sock.fileno(), select.POLLIN if pending else 0)
+        decrypted = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        self._poll.register(sock, select.POLLIN | select.POLLOUT if self._client.want_write() else select.POLLIN)
+        ready = dict(self._poll.poll(0 if decrypted else round(seconds * 1000)))
         self._poll.unregister(sock)
-        if ready:
+        if ready.pop(self._waker.fileno(), 0):
             self._waker.clear()
         try:
-            code = self._move(on_socket)
+            code = self._move(readable=decrypted or any(events != select.POLLOUT for events in ready.values()))
         except Exception as error:  # noqa: BLE001
             # paho 2.1 lets out whatever its decoder stumbles over in a malformed packet.
             return self._taken(Lost(f"broker sent nonsense: {error!r}"))
@@ -125,12 +157,12 @@ class PahoConnection:
             sock.close()
         self._waker.close()
 
-    def _move(self, ready: int) -> MQTTErrorCode:
+    def _move(self, *, readable: bool) -> MQTTErrorCode:
         code = MQTTErrorCode.MQTT_ERR_SUCCESS
-        if ready & ~select.POLLOUT:
+        if readable:
             self._heard = self._clock()
             code = self._client.loop_read()
-        if ready & select.POLLOUT and code == MQTTErrorCode.MQTT_ERR_SUCCESS:
+        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._client.want_write():
             code = self._client.loop_write()
         return self._client.loop_misc() if code == MQTTErrorCode.MQTT_ERR_SUCCESS else code
 
@@ -157,7 +189,7 @@ class PahoConnection:
         )
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
-        self._happenings.append(Acknowledged(mid, code.value))
+        self._happenings.append(Acknowledged(mid, self._client.foreign.pop(mid, code.value)))
 
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         properties = message.properties
@@ -177,9 +209,15 @@ class PahoConnection:
         # Without this a small message waits up to 40 ms for the broker's delayed TCP acknowledgement.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
-        from_broker = code.value >= 0x80
-        self._happenings.append(Lost(str(code), code.value if from_broker else 0))
+    @staticmethod
+    def _on_socket_register_write(_client: Any, _data: Any, _sock: Any) -> None:
+        """See above."""
+
+    def _on_disconnect(self, _client: Any, _data: Any, flags: Any, code: ReasonCode, _properties: Any) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._happenings.append(Lost(f"broker ended the connection: {code}", code.value))
+        else:
+            self._happenings.append(Lost("connection lost"))
 
 
 def _properties(packet: int, **values: object) -> Properties:

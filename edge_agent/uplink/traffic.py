@@ -61,6 +61,11 @@ class Traffic:
         """Messages not acknowledged yet."""
         return len(self._in_flight)
 
+    def pending(self) -> dict[str, int]:
+        """Count by stream what the broker does not have and may still get, or was not told of as a gap."""
+        aside = self._aside.waiting()
+        return {stream: count + aside.get(stream, 0) for stream, count in self._outbox.delivery.pending().items()}
+
     def begin(self, session: str, window: int, opened: Opened, now: float) -> None:
         """Begin a connection that has just opened."""
         self._window = max(1, min(window, opened.receive_maximum))

@@ -189,7 +189,8 @@ class Uplink:
             elif isinstance(happening, Opened):
                 self._begin(happening, outbox, traffic, now)
             elif isinstance(happening, Lost):
-                lost = happening
+                # The first word says why; what the library adds while it cleans up does not.
+                lost = lost or happening
         traffic.settle()
         if lost is not None:
             self._lost(lost)
@@ -198,8 +199,7 @@ class Uplink:
         self._opened = True
         self._connections += 1
         if self._why or self._connections == 1:
-            pending = outbox.delivery.pending()
-            log.warning("uplink is online broker=%s pending=%s", self._settings.broker_name, pending)
+            log.warning("uplink is online broker=%s pending=%s", self._settings.broker_name, traffic.pending())
         self._why = ""
         self._since = self._turned_at = now
         traffic.begin(self._session, self._settings.window, opened, now)
@@ -271,14 +271,13 @@ class Uplink:
         if not force and now < self._report_at:
             return
         self._report_at = now + _REPORT_EVERY_S
-        pending = outbox.delivery.pending()
-        traffic.tidy(now, idle=self._opened and not traffic.in_flight and not any(pending.values()))
+        traffic.tidy(now, idle=self._opened and not traffic.in_flight and not any(outbox.delivery.pending().values()))
         link = Link(
             online=self._opened,
             since_mono=self._turned_at,
             why=self._why,
             broker=self._settings.broker_name,
-            pending=pending,
+            pending=traffic.pending(),
             oldest_ms=outbox.delivery.oldest_ms(),
             published=traffic.published,
             acknowledged=outbox.delivery.acknowledged,
