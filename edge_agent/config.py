@@ -229,6 +229,27 @@ class Telemetry(Table):
         return self
 
 
+class Use(Table):
+    """When a device counts as in use, judged by one of its values."""
+
+    point: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Which of its values, like `power_kw` or `current_a`."""
+    on: float
+    """Above this it is running."""
+    off: float
+    """Below this it is not."""
+    on_for: Annotated[Duration, Field(ge=0, le=3600)] = 10.0
+    """How long it must be above `on`."""
+    off_for: Annotated[Duration, Field(ge=0, le=86400)] = 180.0
+    """How long it must be below `off`: a compressor's or microwave's pause is shorter and belongs to the use."""
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> "Use":
+        if self.off > self.on:
+            raise misfit("off", "off is above on – what is between the two changes nothing, so off must be the lower")
+        return self
+
+
 class Device(Table):
     """Something on a link. Keys not listed here are the driver's own."""
 
@@ -244,6 +265,8 @@ class Device(Table):
     """Its silence is a value and not an alarm: the battery of a slot."""
     label: Names | None = None
     """Name for people. Default: its name."""
+    use: Use | None = None
+    """Tells by one of its values when it is in use: point `running`, events `use_started` and `use_ended`."""
     options: SerializeAsAny[Options]
 
     @model_validator(mode="before")
@@ -254,6 +277,14 @@ class Device(Table):
             return table
         common = {key: value for key, value in table.items() if key in COMMON_KEYS}
         return {**common, "options": {key: value for key, value in table.items() if key not in COMMON_KEYS}}
+
+    @model_validator(mode="after")
+    def _looked_at_often_enough(self) -> "Device":
+        if self.use is not None and self.every > max(self.use.on_for, self.use.off_for):
+            raise misfit(
+                "every", "every is longer than on_for and off_for of its use – ask more often, or lengthen them"
+            )
+        return self
 
     @field_validator("name")
     @classmethod

@@ -42,6 +42,7 @@ from edge_agent.uplink.paho_connection import PahoConnection
 from edge_agent.uplink.topics import CONTRACT, Topics
 from edge_agent.uplink.uplink import Settings as UplinkSettings
 from edge_agent.uplink.uplink import Uplink
+from edge_agent.use import UseDetector, UseRule
 from edge_agent.worker import OwnedLink, Slot, Statistics, Worker
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class Station:
 
     def _start_worker(self, link: LinkConfig) -> None:
         slots = [
-            Slot(device.name, self._driver(device), device.every, device.may_be_absent)
+            Slot(device.name, self._driver(device), device.every, device.may_be_absent, _use(device))
             for device in self.config.device
             if device.link == link.name
         ]
@@ -272,6 +273,12 @@ class Station:
             "versions": {"agent": __version__, "python": platform.python_version()},
             "config": self.config.hash,
         }
+
+
+def _use(device: Device) -> UseDetector | None:
+    """Return what tells when the device is in use, None if nobody wants to know."""
+    use = device.use
+    return UseDetector(UseRule(use.point, use.on, use.off, use.on_for, use.off_for)) if use is not None else None
 
 
 def topics_of(config: Config) -> Topics:

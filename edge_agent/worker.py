@@ -16,6 +16,7 @@ from edge_agent.driver import Chunk, Driver, LineRequest, Listener
 from edge_agent.driver import Link as AskLink
 from edge_agent.errors import DeviceError, LinkError, LinkTimeout
 from edge_agent.records import Alarm, Reading, Record
+from edge_agent.use import UseDetector
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class Slot:
     driver: Driver | Listener
     every: float = 5.0
     may_be_absent: bool = False
+    use: UseDetector | None = None
     due: float = 0.0
     misses: int = 0
     statistics: Statistics = field(default_factory=Statistics)
@@ -289,6 +291,8 @@ class Worker:
         elif slot.misses >= SILENT_AFTER or stats.good == 0:
             # Also at the first answer after a start: a crash may have left the alarm raised in the journal.
             records.append(Alarm("device_silent", active=False))
+        if slot.use is not None:
+            records.extend(slot.use.take(records, now))
         slot.misses = 0
         slot.statistics = replace(stats, polls=stats.polls + 1, good=stats.good + 1, silent=False, last_good=now)
         self._sink.submit(slot.name, records)
