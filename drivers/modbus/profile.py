@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from drivers.modbus.blocks import Block, Limits, join_points
 from drivers.modbus.codec import MAX_BITS, MAX_REGISTERS
@@ -73,12 +74,13 @@ class Profile(Table):
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         taken: set[str] = set()
-        for point in self.points:
-            if point.name in taken or point.name.startswith("commanded"):
-                raise ValueError(f"the point name {point.name!r} is taken")
-            if point.width > self.max_read_registers:
-                raise ValueError(f"{point.name} takes {point.width} registers, more than max_read_registers")
-            taken.add(point.name)
+        for index, written in enumerate(self.point):
+            for point in written.each():
+                if point.name in taken or point.name.startswith("commanded"):
+                    raise _misplaced(index, f"the point name {point.name!r} is taken")
+                taken.add(point.name)
+            if written.width > self.max_read_registers:
+                raise _misplaced(index, f"takes {written.width} registers, more than max_read_registers")
         if self.addresses[0] > self.addresses[1]:
             raise ValueError("addresses has the lowest first")
         return self
@@ -103,6 +105,11 @@ class Profile(Table):
         reads, commands = len(self.blocks), len(self.command)
         text = f"{self.title}: {len(self.points)} points in {reads} read{'' if reads == 1 else 's'}"
         return f"{text}, commands {', '.join(self.command)}" if commands else text
+
+
+def _misplaced(index: int, text: str) -> PydanticCustomError:
+    """Return the error of a check over several points that is best shown at one of them."""
+    return PydanticCustomError("misfit", "{text}", {"text": text, "path": ["point", index, "name"]})
 
 
 def shipped() -> list[str]:

@@ -10,7 +10,7 @@ import sys
 from edge_agent import __version__
 from edge_agent.errors import AgentError, ConfigError
 
-VERBS = ("run", "check", "demo", "status", "probe", "decode", "tail", "export", "drivers")
+VERBS = ("run", "check", "check-profile", "demo", "status", "probe", "decode", "tail", "export", "drivers")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in VERBS:
         # Only the verb that is wanted is imported, unless all of them are to be listed.
         wanted = given[:1] == [name] or not given or given[0].startswith("-") or given[0] not in VERBS
-        module = importlib.import_module(f"edge_agent.cli.{name}") if wanted else None
+        module = importlib.import_module(f"edge_agent.cli.{name.replace('-', '_')}") if wanted else None
         verb = verbs.add_parser(name, help=module.HELP if module else None, description=module.HELP if module else None)
         if module is not None:
             module.add_arguments(verb)

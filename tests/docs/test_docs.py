@@ -59,7 +59,7 @@ def section(page: Path, heading: str) -> str:
 def parser_of(verb: str) -> argparse.ArgumentParser:
     """The verb's own parser."""
     parser = argparse.ArgumentParser(prog=f"edge-agent {verb}", exit_on_error=False)
-    importlib.import_module(f"edge_agent.cli.{verb}").add_arguments(parser)
+    importlib.import_module(f"edge_agent.cli.{verb.replace('-', '_')}").add_arguments(parser)
     return parser
 
 
