@@ -153,16 +153,11 @@ class Ledger:
     def close(self, day: date) -> Changes:
         """Note that `day` is closed; counts of days long closed are forgotten, their records hold them."""
         self.closed_until = max(self.closed_until, str(day))
-        old = str(day - timedelta(days=_KEPT_DAYS))
-        changed: Changes = {
-            (f"{kept} {hour:02}", name): None
-            for kept, names in self._days.items()
-            if kept < old
-            for name, hours in names.items()
-            for hour, count in enumerate(hours)
-            if count
-        }
-        self._days = {kept: names for kept, names in self._days.items() if kept >= old}
+        changed: Changes = {}
+        # By number and not by age: a clock that jumps ten years ahead and back must still find yesterday's hours.
+        for old in sorted(self._days)[:-_KEPT_DAYS]:
+            for name, hours in self._days.pop(old).items():
+                changed |= {(f"{old} {hour:02}", name): None for hour, count in enumerate(hours) if count}
         return changed
 
     def _enter(self, name: str, at_ms: int) -> Changes:

@@ -174,10 +174,10 @@ class Recorder:
         for stream, overflow in taken.overflow.items():
             self._declare_overflow(stream, overflow)
         self._close_days_again()
-        tend = now >= self._tend_at
-        if tend:
+        if now >= self._tend_at:
             self._tend(now)
-        if tend or taken.hurry or self._batch.urgent or now >= self._due:
+        worked = bool(self._batch.restored or self._batch.removed)
+        if worked or taken.hurry or self._batch.urgent or now >= self._due:
             return self._commit()
         self._reveal()
         return self._rest()
