@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edge_agent.config import Device
 from edge_agent.config_cabinet import Cabinet
-from edge_agent.config_links import GpiodLink, Link, SerialLink
+from edge_agent.config_links import GpiodLink, Link, SerialLink, UdpLink
 from edge_agent.config_messages import problem_at, suggest
 from edge_agent.config_positions import Path
 from edge_agent.config_tree import Tree, spot_of
@@ -128,14 +128,20 @@ def _ports_free(draft: Draft) -> Found:
                 text = f"port is that of link {seen[port]!r} too – one link serves all devices on a pair of wires"
                 yield ("link", index, "port"), text
             seen.setdefault(port, link.name)
+        elif isinstance(link, UdpLink):
+            where = f"{link.host} port {link.port}"
+            if where in seen:
+                text = f"{where} is that of link {seen[where]!r} too – everything there would be counted twice"
+                yield ("link", index, "host"), text
+            seen.setdefault(where, link.name)
 
 
 def _addresses_free(draft: Draft) -> Found:
     """Two devices of one driver need two addresses; one that speaks only unasked needs the wire for itself."""
     seen: dict[tuple[str, str, Any], str] = {}
-    serial = [found for found in _on_links(draft) if found[3].wire is Wire.SERIAL]
-    users = Counter(device.link for _, device, _, _ in serial)
-    for index, device, link, driver in serial:
+    shared = [found for found in _on_links(draft) if found[3].wire in {Wire.SERIAL, Wire.UDP}]
+    users = Counter(device.link for _, device, _, _ in shared)
+    for index, device, link, driver in shared:
         address = getattr(device.options, "address", None)
         if hasattr(driver, "feed") and not hasattr(driver, "poll") and users[link.name] > 1:
             text = f"driver {device.driver!r} speaks unasked and needs link {link.name!r} for itself – use another port"

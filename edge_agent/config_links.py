@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from edge_agent.config_types import DeviceFile, Id, Table
+from edge_agent.config_types import DeviceFile, Id, IpAddress, Table
 from edge_agent.units import Duration
 
 
@@ -73,4 +73,21 @@ class I2cLink(Table):
     """Number N of `/dev/i2c-N`; 1 is the one on the GPIO header (pins 3 and 5)."""
 
 
-Link: TypeAlias = Annotated[SerialLink | GpioLink | GpiodLink | HostLink | I2cLink, Field(discriminator="kind")]
+class UdpLink(Table):
+    """A device on the network that is asked by UDP, like a door controller."""
+
+    name: Id
+    """Name by which devices refer to this link."""
+    kind: Literal["udp"]
+    """`udp`."""
+    host: IpAddress
+    """Its fixed IP address."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 60000
+    """Its UDP port; 60000 is that of UHPPOTE and Weigeng controllers."""
+    max_reply_delay: Annotated[Duration, Field(ge=0.01, le=60)] = 2.0
+    """After a timeout a late answer may still come for this long, so nothing similar is asked until then."""
+
+
+Link: TypeAlias = Annotated[
+    SerialLink | GpioLink | GpiodLink | HostLink | I2cLink | UdpLink, Field(discriminator="kind")
+]

@@ -50,6 +50,15 @@ def _device_file(text: str) -> str:
     return text
 
 
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(
+            'is not an IP address – give the device a fixed one and write it like "192.168.1.100"'
+        ) from None
+
+
 def _zone(name: str) -> str:
     try:
         zoneinfo.ZoneInfo(name)
@@ -100,6 +109,8 @@ File = Annotated[
 """A full path."""
 DeviceFile = Annotated[str, AfterValidator(_device_file)]
 """A file below /dev."""
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
+"""An IPv4 or IPv6 address: a name would need a name server, and a station must work without."""
 Zone = Annotated[str, AfterValidator(_zone)]
 """Name of an IANA time zone."""
 TimeOfDay = Annotated[

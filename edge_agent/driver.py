@@ -96,6 +96,8 @@ class Wire(StrEnum):
     """The machine itself: its files and clock."""
     I2C = "i2c"
     """A question is the 7-bit address and the bytes to write; `ReplyShape.size` bytes are then read."""
+    UDP = "udp"
+    """Datagrams to one address: whole and undamaged, but perhaps lost, late or twice."""
 
 
 class Options(BaseModel):

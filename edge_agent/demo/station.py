@@ -15,7 +15,7 @@ from gpiozero.pins.mock import MockFactory
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.config import Config
 from edge_agent.config_file import load
-from edge_agent.config_links import GpiodLink, GpioLink, HostLink, I2cLink
+from edge_agent.config_links import GpiodLink, GpioLink, HostLink, I2cLink, UdpLink
 from edge_agent.config_links import Link as LinkConfig
 from edge_agent.demo.wire import PtyWire
 from edge_agent.driver import Site, load_driver
@@ -76,7 +76,7 @@ class SimulatedStation:
         for device in self.config.device:
             self.simulators[device.name] = load_driver(device.driver).Simulator(device.options, Site())
         for link in self.config.link:
-            if isinstance(link, GpioLink | HostLink | I2cLink):
+            if isinstance(link, GpioLink | HostLink | I2cLink | UdpLink):
                 continue
             if isinstance(link, GpiodLink):
                 self._lines[link.name] = SimulatedLines(SystemClock())
@@ -89,7 +89,7 @@ class SimulatedStation:
             return ContactsLink(link.name, clock, self._pins)
         if isinstance(link, GpiodLink):
             return EdgeLink(link.name, self._lines[link.name], clock)
-        if isinstance(link, HostLink | I2cLink):
+        if isinstance(link, HostLink | I2cLink | UdpLink):
             return SimulatedLink(link.name, self._at(link), clock)
         settings = SerialSettings(str(self.wires[link.name].path), link.baud, link.parity, link.stop_bits)
         timing = timing_for(settings, guard=link.guard, max_reply_delay=link.max_reply_delay, echo=link.echo)
