@@ -28,6 +28,9 @@ from edge_agent.journal_open import Opened, open_journal
 from edge_agent.journal_reader import Reader
 from edge_agent.journal_upkeep import Upkeep
 from edge_agent.ledger import Calendar
+from edge_agent.links.asked import AskedLink
+from edge_agent.links.bytelink import ByteLink
+from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.make import make_link
 from edge_agent.picture import Picture
 from edge_agent.recorder import CABINET, Recorder
@@ -153,9 +156,19 @@ class Station:
             for device in self.config.device
             if device.link == link.name
         ]
-        worker = Worker(self._make(link, self.clock), slots, self.recorder, self.clock)
+        wire = self._make(link, self.clock)
+        worker = Worker(wire, slots, self.recorder, self.clock, self._flight(link, wire))
         self._workers[link.name] = worker
         self._threads.start(link.name, worker.run, worker.stop, restart=partial(self._start_worker, link))
+
+    def _flight(self, link: LinkConfig, wire: OwnedLink) -> FlightRecorder | None:
+        """Return the link's flight recorder; edges have none, and personal bytes are never kept."""
+        drivers = [load_driver(device.driver) for device in self.config.device if device.link == link.name]
+        if any(driver.sensitive for driver in drivers) or not isinstance(wire, ByteLink | AskedLink):
+            return None
+        flight = FlightRecorder(link.name, self.config.journal.dir / "flight", self.clock)
+        wire.tap = flight.tap
+        return flight
 
     def _driver(self, device: Device) -> Any:
         driver: DriverClass = load_driver(device.driver)

@@ -15,6 +15,7 @@ from edge_agent.clock import Clock
 from edge_agent.driver import Chunk, Driver, LineRequest, Listener
 from edge_agent.driver import Link as AskLink
 from edge_agent.errors import DeviceError, LinkError, LinkTimeout
+from edge_agent.links.flight import FlightRecorder
 from edge_agent.records import Alarm, Reading, Record
 from edge_agent.use import UseDetector
 
@@ -100,8 +101,16 @@ class Slot:
 class Worker:
     """See the module."""
 
-    def __init__(self, link: OwnedLink, devices: Sequence[Slot], sink: Sink, clock: Clock) -> None:
+    def __init__(
+        self,
+        link: OwnedLink,
+        devices: Sequence[Slot],
+        sink: Sink,
+        clock: Clock,
+        flight: FlightRecorder | None = None,
+    ) -> None:
         self.name = link.name
+        self._flight = flight
         self._link = link
         self._sink = sink
         self._clock = clock
@@ -151,6 +160,7 @@ class Worker:
                     self._stop.wait(rest)
         finally:
             self._link.close()
+            self._close_flight()
 
     def step(self) -> float:
         """Do what is due now; return the seconds until something else is."""
@@ -215,8 +225,18 @@ class Worker:
             self._sink.submit(self.name, [Alarm("link_lost", active=True, detail={"why": error.what})])
             for name in self.statistics():
                 self._sink.unreachable(name, f"link lost: {error.what}")
+            self._record_fault(f"link lost: {error.what}")
+            self._close_flight()
         self._reopen_at = now + self._reopen_pause
         self._reopen_pause = min(self._reopen_pause * 2, _REOPEN_CEILING)
+
+    def _record_fault(self, why: str) -> None:
+        if self._flight is not None:
+            self._flight.fault(why)
+
+    def _close_flight(self) -> None:
+        if self._flight is not None:
+            self._flight.close()
 
     def _listen(self) -> None:
         for _ in range(_CHUNKS):
@@ -314,6 +334,7 @@ class Worker:
             log.error("device is silent device=%s: %s", slot.name, error)
             alarm = Alarm("device_silent", active=True, detail={"why": _reason(error)})
             self._sink.unreachable(slot.name, _reason(error), [alarm])
+            self._record_fault(f"{slot.name} is silent: {_reason(error)}")
         if silent:
             pause = _PROBE_FIRST * 2 ** min(slot.misses - SILENT_AFTER, 8)
             slot.due = max(slot.due, now + min(pause, _PROBE_CEILING))
