@@ -133,7 +133,10 @@ class Picture:
 
 
 def with_readings(device: Device, readings: Mapping[str, Reading], wall_ms: int, mono: float) -> Device:
-    """Return `device` with newer readings; absent values leave, a quality keeps the moment it began."""
+    """Return `device` with newer readings; absent values leave, a quality keeps the moment it began.
+
+    A value that turns bad because its device fell silent keeps the time at which it was read: that is its age.
+    """
     points = dict(device.points)
     for name, reading in readings.items():
         before = points.get(name)
@@ -141,6 +144,8 @@ def with_readings(device: Device, readings: Mapping[str, Reading], wall_ms: int,
             points.pop(name, None)
         elif before is not None and before.reading.quality is reading.quality:
             points[name] = Point(reading, wall_ms, mono, before.since_ms)
+        elif before is not None and reading.quality is not Quality.GOOD and reading.value == before.reading.value:
+            points[name] = Point(reading, before.wall_ms, before.mono, wall_ms)
         else:
             points[name] = Point(reading, wall_ms, mono, wall_ms)
     return replace(device, points=points)

@@ -53,7 +53,7 @@ def test_values_age_and_leave() -> None:
     device = with_readings(device, {"a": Reading("a", 3)}, 2000, 2.0)
     assert (device.points["a"].since_ms, device.points["a"].wall_ms) == (1000, 2000)
     device = with_readings(device, {"a": Reading("a", 3, quality=Quality.BAD)}, 3000, 3.0)
-    assert device.points["a"].since_ms == 3000
+    assert (device.points["a"].since_ms, device.points["a"].wall_ms) == (3000, 2000)
     device = with_readings(device, {"a": Reading("a", None), "c": Reading("c", None)}, 4000, 4.0)
     assert list(device.points) == ["b"]
     device = with_readings(device, {"b": Reading("b", None, quality=Quality.BAD)}, 5000, 5.0)

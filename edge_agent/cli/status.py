@@ -51,6 +51,7 @@ def describe(answer: dict[str, Any]) -> Iterator[str]:
     yield from _tiles(answer)
     yield ""
     width = max((len(device["name"]) for device in answer["devices"]), default=0)
+    yield f"  {'device':<{width}}  {'state':<9}  good/asked  heard"
     for device in answer["devices"]:
         heard = f"{_span(device['age_s'])} ago" if "age_s" in device else ""
         line = f"  {device['name']:<{width}}  {device['state']:<9}  {device['good']}/{device['polls']}  {heard}"
@@ -86,7 +87,7 @@ def _tiles(answer: dict[str, Any]) -> Iterator[str]:
     ]
     yield f"room     {', '.join([*room, *aircon]) or 'no data'}" + (" (old)" if climate["stale"] else "")
     for cabinet in answer["cabinets"]:
-        yield f"cabinet  {cabinet['name']}: {cabinet.get('available', '?')} of {cabinet['total']} available"
+        yield f"swaps    {cabinet.get('available', '?')} of {cabinet['total']} batteries ready in {cabinet['name']}"
     waiting = sum(uplink["pending"].values())
     why = f" ({uplink['why']})" if "why" in uplink and not uplink["online"] else ""
     since = f" for {_span(uplink['since_s'])}" if "since_s" in uplink else ""

@@ -128,6 +128,7 @@ def _summary(station: Station, sink: Sink | None, people: People) -> dict[str, A
         "swapped": people.swaps,
         "alarms": sorted(f"{device}/{code}" for device, code in view.alarms),
         "commits": view.storage.commits,
+        "uplink": "online" if view.uplink.online else view.uplink.why,
     }
 
 
@@ -138,7 +139,7 @@ def _introduction(station: Station) -> list[str]:
     return [
         f"status page   {page}",
         f"watch MQTT    mosquitto_sub -V mqttv5 -h {uplink.host} -p {uplink.port} -v -t '{topics.base}/#'",
-        f"station file  {station.config.journal.dir.parent / 'station.toml'}",
+        f"from here     edge-agent status|tail|export {station.config.journal.dir.parent / 'station.toml'}",
         "this machine's clock is taken as good; Ctrl-C ends the demo",
         "",
     ]
@@ -166,7 +167,9 @@ def _verdict(summary: dict[str, Any]) -> str:
         f"\n{summary['swiped']} swipes, {summary['visits']} visits counted; {accepted} records accepted, "
         f"{summary['acknowledged']} acknowledged, {summary['duplicates'] or 0} sent twice"
     )
-    return text if summary["ok"] else f"{text}\nNOT everything accepted was acknowledged"
+    if summary["ok"]:
+        return text
+    return f"{text}\nNOT everything accepted was acknowledged; uplink: {summary['uplink']}"
 
 
 def _start_broker(sink: Sink, say: Callable[[str], None]) -> BrokerThread:

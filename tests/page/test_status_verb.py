@@ -65,7 +65,7 @@ def test_it_asks_where_the_station_file_says(
         "!! critical: Smoke detected (inputs, for 2 min)",
         "!! major: Device does not answer (aircon, for 2 min): no answer within 1 s",
         "visits   47 today",
-        "cabinet  cabinet: 6 of 12 available",
+        "swaps    6 of 12 batteries ready in cabinet",
         "uplink   online",
         "3 records waiting",
         "journal  fine",
