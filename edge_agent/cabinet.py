@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.cabinet_slot import Change, Door, Slot, SlotLayout
 from edge_agent.cabinet_swaps import Swap, Swaps
-from edge_agent.cabinet_view import cabinet_readings, slot_readings
+from edge_agent.cabinet_view import CABINET_POINTS, SLOT_POINTS, cabinet_readings, slot_readings
 from edge_agent.records import Alarm, Event, Json, Quality, Reading
 
 __all__ = ["Cabinet", "CabinetLayout", "Moment", "Outcome", "SlotLayout"]
@@ -74,6 +74,7 @@ class Cabinet:
         self._slots = {slot.index: self._slot(slot) for slot in layout.slots}
         self._swaps = Swaps(layout.swap_window_s)
         self._told: dict[tuple[int, str], bool] = {}
+        self._fittings: list[Reading] = []
         if stored is not None:
             slots = stored.get("slots")
             for index, slot in self._slots.items():
@@ -106,6 +107,8 @@ class Cabinet:
             self._take(self._slots[index], device, values, moment, outcome)
         if _answered(readings):
             self._witness(device, moment, outcome)
+        if any(slot.layout.prefix and slot.layout.battery == device for slot in self._slots.values()):
+            self._fittings = [values[point] for point in CABINET_POINTS if point in values]
         self._show(touched, outcome)
         outcome.changed = self.stored() != before
         return outcome
@@ -114,7 +117,8 @@ class Cabinet:
         wires = self._layout.wires
         mine = wires.get(layout.battery or "")
         others = _devices(self._layout.slots) - {layout.battery}
-        alone = all(wires.get(other) != mine for other in others)
+        # A controller that says "no battery" has answered: that silence is nobody's but the battery's.
+        alone = bool(layout.prefix) or all(wires.get(other) != mine for other in others)
         return Slot(layout, self._layout.absent_after, self._layout.swap_window_s, alone)
 
     def _take(self, slot: Slot, device: str, values: Mapping[str, Reading], moment: Moment, outcome: Outcome) -> None:
@@ -130,10 +134,15 @@ class Cabinet:
                 ask |= moved
                 self._report(slot, changes, moment, outcome)
         if layout.battery == device:
-            if _good(values.get("present")) is False:
+            own = layout.own(values)
+            if layout.prefix:
+                slot.fittings = {point: own[point] for point in SLOT_POINTS if point in own}
+            if _good(own.get("present")) is False:
                 self._report(slot, slot.on_silence(now), moment, outcome)
-            elif _answered(values.values()):
-                self._report(slot, slot.on_answer(list(values.values()), now), moment, outcome)
+            elif layout.prefix and _good(own.get("present")) is None:
+                slot.on_doubt(own)
+            elif _answered(own.values()):
+                self._report(slot, slot.on_answer(list(own.values()), now), moment, outcome)
         again = layout.battery == device and slot.wanted
         if layout.battery is not None and (ask or again):
             # The lock board is asked first: its answer is the witness that the silence was the battery's own.
@@ -154,7 +163,7 @@ class Cabinet:
         index = slot.layout.index
         for change in changes:
             outcome.events.append((self._layout.slot_device(index), _event(index, change)))
-            if change.kind == "out" and change.observed and slot.layout.battery is not None:
+            if change.kind == "out" and change.observed and slot.layout.battery is not None and not slot.layout.prefix:
                 # What was wrong with a battery left with it; its driver cannot say so, having nobody to ask.
                 outcome.alarms += [(slot.layout.battery, Alarm(code, active=False)) for code in _BATTERY_ALARMS]
             if change.offered:
@@ -174,7 +183,7 @@ class Cabinet:
                     self._told[index, code] = active
                     detail: dict[str, Json] = {"slot": index}
                     outcome.alarms.append((device, Alarm(code, active, detail)))
-        outcome.readings[self.name] = cabinet_readings(
+        outcome.readings[self.name] = self._fittings + cabinet_readings(
             list(self._slots.values()), self._layout.full_soc, swapping=self._swaps.waiting
         )
 

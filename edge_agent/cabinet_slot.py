@@ -5,7 +5,8 @@ known to have worked after it (a witness on the same wire answered), and a batte
 A battery that falls silent behind a closed door is not gone but unreadable.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edge_agent.records import Json, Quality, Reading
@@ -14,6 +15,9 @@ _DOOR_FRESH_S = 30.0
 """A door state older than this says nothing: its lock board may be dead and the door open."""
 _UNREADABLE_FACTOR = 3
 """A silent battery behind a closed door is told after so many times `absent_after`."""
+
+_INSIDE = "battery_present"
+"""A controller's point that tells whether a battery is in the slot, true or false."""
 
 Door = Literal["open", "closed", "unknown"]
 Point = tuple[str, str]
@@ -25,13 +29,25 @@ class SlotLayout:
     """What is wired to a slot, counted from 1.
 
     `lock` gives the door's state, "open" or "closed" (lock board or contact); `battery` is the device that answers
-    while a battery is in; `presence` is a switch in the slot, true while something is in it.
+    while a battery is in; `presence` is a switch in the slot, true while something is in it. With a `prefix` the device
+    `battery` is a controller that speaks for all slots, and of its points those are this slot's that begin so.
     """
 
     index: int
     lock: Point | None = None
     battery: str | None = None
     presence: Point | None = None
+    prefix: str = ""
+
+    def own(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+        """Return what the device `battery` says of this slot, by plain names of points, `present` among them."""
+        if not self.prefix:
+            return dict(readings)
+        cut = len(self.prefix)
+        own = {name[cut:]: replace(r, point=name[cut:]) for name, r in readings.items() if name.startswith(self.prefix)}
+        if (inside := own.pop(_INSIDE, None)) is not None:
+            own["present"] = replace(inside, point="present")
+        return own
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,10 @@ class Slot:
     mismatch: bool = False
     door: Door = "unknown"
     readings: dict[str, Reading] = field(default_factory=dict)
+    fittings: dict[str, Reading] = field(default_factory=dict)
+    """What a controller says of the slot itself: charger, fan, temperature."""
+    doubted: bool = False
+    """The controller did not say last whether a battery is in."""
     _door_at: float = float("-inf")
     _open_at: float = float("-inf")
     _opened: bool = False
@@ -117,6 +137,7 @@ class Slot:
 
     def on_answer(self, readings: list[Reading], now: float) -> list[Change]:
         """The battery answered."""
+        self.doubted = False
         self.readings = {reading.point: reading for reading in readings if reading.point != "present"}
         sn, known = _text(self.readings.get("sn")), self.sn
         soc = self.soc_pct
@@ -146,8 +167,14 @@ class Slot:
             self._opened = False
         return changes
 
+    def on_doubt(self, readings: Mapping[str, Reading]) -> None:
+        """The controller does not say whether a battery is in: what was known is shown as its readings now are."""
+        self.readings = {point: reading for point, reading in readings.items() if point != "present"}
+        self.doubted = True
+
     def on_silence(self, now: float) -> list[Change]:
         """The battery was asked and did not answer."""
+        self.doubted = False
         self._silences += 1
         self._unwitnessed = self._unsure = True
         if self.alone:
@@ -179,6 +206,8 @@ class Slot:
     @property
     def occupied(self) -> bool | None:
         """Whether a battery is in the slot as far as is known now; None = in doubt."""
+        if self.doubted:
+            return None
         if self.unreadable or (self._switch is True and self.present):
             return True
         if not self.settled:

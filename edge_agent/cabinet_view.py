@@ -26,6 +26,36 @@ BATTERY_POINTS = (
     "production_date",
 )
 """Points of a battery that its slot shows; absent when it is gone."""
+SLOT_POINTS = (
+    "enabled",
+    "disabled_reason",
+    "charger_state",
+    "charger_fault",
+    "charge_v",
+    "charge_a",
+    "slot_temp_c",
+    "fan_on",
+    "heater_on",
+    "light_on",
+)
+"""Points of a slot itself that a cabinet's controller may tell."""
+CABINET_POINTS = (
+    "mains_ok",
+    "voltage_v",
+    "current_a",
+    "power_w",
+    "energy_kwh",
+    "temp_c",
+    "humidity_pct",
+    "signal_dbm",
+    "smoke",
+    "flooded",
+    "back_door",
+    "fan_on",
+    "heater_on",
+    "extinguisher",
+)
+"""Points of the whole cabinet that its controller may tell."""
 _CHARGING_A = 0.2
 """A current above this charges: the boards show up to a tenth of an ampere around zero."""
 
@@ -33,6 +63,9 @@ _CHARGING_A = 0.2
 def slot_state(slot: Slot, full_soc: float) -> SlotState:
     """Return the state of a slot; a fault hides everything else."""
     if slot.unreadable or slot.mismatch or _warned(slot):
+        return "fault"
+    charger = slot.fittings.get("charger_state")
+    if charger is not None and charger.value == "fault":
         return "fault"
     if slot.occupied is None:
         return "unknown"
@@ -56,7 +89,7 @@ def slot_readings(slot: Slot, full_soc: float) -> list[Reading]:
         if slot.stale and reading.value is not None:
             reading = replace(reading, quality=Quality.STALE, why="the battery does not answer")
         readings.append(reading)
-    return readings
+    return readings + list(slot.fittings.values())
 
 
 def cabinet_readings(slots: Sequence[Slot], full_soc: float, *, swapping: bool) -> list[Reading]:

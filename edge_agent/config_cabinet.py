@@ -18,12 +18,16 @@ Point: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SlotWiring:
-    """What is wired to the slot `index` (from 1): the door's point, the battery's device, the switch in the slot."""
+    """What is wired to the slot `index` (from 1): the door's point, the battery's device, the switch in the slot.
+
+    Where a controller speaks for all slots, `battery` is its device, and its points of this slot begin with `prefix`.
+    """
 
     index: int
     lock: Point | None
     battery: str | None
     presence: Point | None
+    prefix: str = ""
 
 
 def _boards(value: Any) -> Any:
@@ -76,6 +80,9 @@ class Cabinet(Table):
     """Door contacts, where they tell more than the locks: `"inputs.door_{slot:02}"` (device, point, slot's number)."""
     batteries: Annotated[str, AfterValidator(_device_pattern)] | None = None
     """Devices of the batteries' management boards: `"battery-{slot:02}"`. Each needs `may_be_absent = true`."""
+    controller: Id | None = None
+    """Device that speaks for the whole cabinet, in place of locks, doors and batteries: its profile gives the points
+    `slot_01_door` ("open", "closed"), `slot_01_battery_present`, `slot_01_sn`, `slot_01_soc_pct`, … of each slot."""
     presence: PointPattern | None = None
     """Switches that feel a battery in the slot: `"inputs.battery_{slot:02}"`."""
     full_soc: Annotated[int, Field(ge=1, le=100)] = 95
@@ -87,7 +94,9 @@ class Cabinet(Table):
 
     @model_validator(mode="after")
     def _watched(self) -> "Cabinet":
-        if self.batteries is None and self.presence is None:
+        if self.controller is not None and (self.locks or self.doors or self.batteries or self.presence):
+            raise ValueError("the controller speaks for every slot – take out locks, doors, batteries and presence")
+        if self.controller is None and self.batteries is None and self.presence is None:
             raise ValueError('nothing tells whether a slot has a battery – add batteries = "battery-{slot:02}"')
         if self.locks and min(board.first_slot for board in self.locks) > 1:
             raise ValueError("locks: no board has first_slot = 1 – slot 1 needs a lock too")
@@ -104,6 +113,9 @@ class Cabinet(Table):
         return self.name, *(f"{self.name}-{slot:02}" for slot in range(1, self.slots + 1))
 
     def _wired(self, slot: int) -> SlotWiring:
+        if self.controller is not None:
+            prefix = f"slot_{slot:02}_"
+            return SlotWiring(slot, (self.controller, f"{prefix}door"), self.controller, None, prefix)
         battery = None if self.batteries is None else _filled(self.batteries, slot)
         lock = self._lock(slot) if self.doors is None else _point(self.doors, slot)
         presence = None if self.presence is None else _point(self.presence, slot)

@@ -181,6 +181,11 @@ def _cabinets_whole(draft: Draft) -> Found:
             if board.device not in names:
                 text = f"locks: there is no device {board.device!r}{suggest(board.device, names)}"
                 yield ("cabinet", index, "locks"), text
+        if cabinet.controller is not None:
+            if cabinet.controller not in names:
+                text = f"controller: there is no device {cabinet.controller!r}{suggest(cabinet.controller, names)}"
+                yield ("cabinet", index, "controller"), text
+            continue
         for key in ("doors", "presence", "batteries"):
             missing = sorted({name for name in _wired(cabinet, key) if name not in names})
             if missing:

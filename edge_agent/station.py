@@ -302,7 +302,7 @@ def topics_of(config: Config) -> Topics:
 
 def layout_of(cabinet: CabinetConfig, config: Config) -> CabinetLayout:
     """Return what the cabinet is made of, in the terms of the assembler."""
-    slots = tuple(SlotLayout(slot.index, slot.lock, slot.battery, slot.presence) for slot in cabinet.wiring)
+    slots = tuple(SlotLayout(s.index, s.lock, s.battery, s.presence, s.prefix) for s in cabinet.wiring)
     wires = {device.name: device.link for device in config.device}
     return CabinetLayout(cabinet.name, slots, cabinet.full_soc, cabinet.swap_window, cabinet.absent_after, wires)
 
