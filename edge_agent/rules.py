@@ -22,35 +22,42 @@ class Swipes:
     """The double-swipe window: the same card again within `window` seconds is the same visit.
 
     Within one boot the monotonic clock decides. A reboot takes longer than any window, so what an earlier boot saw
-    never swallows a visit.
+    never swallows a visit. Swipes may come out of order: a door controller's are read when the network is back, those
+    at a reader on a wire at once.
     """
 
     def __init__(self, window: float, stored: str | None) -> None:
         self._window_ms = round(window * 1000)
-        self._seen: dict[str, tuple[int, int]] = {}
+        # By card, boot and window-long span of time: two visits of a card never share a span, so three spans tell all.
+        self._seen: dict[tuple[str, int, int], int] = {}
         if stored is not None:
             # What a damaged journal has left may make no sense; then nothing is remembered.
             with suppress(ValueError, TypeError):
-                self._seen = {ref: (int(boot), int(mono_ms)) for ref, boot, mono_ms in json.loads(stored)}
+                for ref, boot, mono_ms in json.loads(stored):
+                    self._seen[ref, int(boot), self._span(int(mono_ms))] = int(mono_ms)
 
     def admit(self, card: CardRef, stamp: Stamp) -> bool:
         """Return True if this swipe is a new visit."""
         # In the order in which they were seen, so the expired ones stand first.
         while self._seen:
             oldest = next(iter(self._seen))
-            boot, mono_ms = self._seen[oldest]
-            if boot == stamp.boot and stamp.mono_ms - mono_ms < self._window_ms:
+            if oldest[1] == stamp.boot and stamp.mono_ms - self._seen[oldest] < self._window_ms:
                 break
             del self._seen[oldest]
-        new = card.ref not in self._seen
+        span = self._span(stamp.mono_ms)
+        near = (self._seen.get((card.ref, stamp.boot, span + step)) for step in (-1, 0, 1))
+        new = all(mono_ms is None or abs(stamp.mono_ms - mono_ms) >= self._window_ms for mono_ms in near)
         if new:
-            self._seen[card.ref] = (stamp.boot, stamp.mono_ms)
+            self._seen[card.ref, stamp.boot, span] = stamp.mono_ms
         return new
 
     def stored(self) -> str:
         """Return what must be remembered: the newest references seen within the window, nothing older."""
         newest = list(islice(reversed(self._seen.items()), _REMEMBERED))[::-1]
-        return json.dumps([[ref, boot, mono_ms] for ref, (boot, mono_ms) in newest])
+        return json.dumps([[ref, boot, mono_ms] for (ref, boot, _), mono_ms in newest])
+
+    def _span(self, mono_ms: int) -> int:
+        return mono_ms // max(self._window_ms, 1)
 
 
 @dataclass(frozen=True, slots=True)

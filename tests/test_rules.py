@@ -47,6 +47,30 @@ def test_a_reboot_is_longer_than_any_window() -> None:
     assert Swipes(10.0, swipes.stored()).admit(A, at(6, boot=2))
 
 
+def test_swipes_read_late_are_judged_by_when_they_were() -> None:
+    """What a controller stored during an outage does not hide behind a swipe of today, nor twice in itself."""
+    swipes = Swipes(10.0, None)
+    told = [(A, 3600), (A, 60), (A, 65), (A, 120), (A, 3605), (A, 3612), (B, 118), (A, 145)]
+    assert [swipes.admit(card, at(t)) for card, t in told] == [True, True, False, True, False, True, True, True]
+
+
+@given(st.lists(st.tuples(st.sampled_from([A, B]), st.integers(0, 40)), max_size=30))
+def test_any_order_of_swipes(told: list[tuple[CardRef, int]]) -> None:
+    """A swipe that is no visit has a visit within the window; in order of time, no two visits of a card are closer."""
+    swipes = Swipes(10.0, None)
+    visits: list[tuple[CardRef, int]] = []
+    latest = 0
+    for card, t in told:
+        new = swipes.admit(card, at(t))
+        near = [one for one in visits if one[0] == card and abs(one[1] - t) < 10]
+        assert near or new
+        if t >= latest:
+            assert new is not bool(near)
+        latest = max(latest, t)
+        if new:
+            visits.append((card, t))
+
+
 def test_no_window() -> None:
     """With a window of 0 every swipe counts."""
     swipes = Swipes(0.0, None)
