@@ -263,6 +263,12 @@ class Device(Table):
     """How often it is asked. Devices that speak by themselves do not need it."""
     may_be_absent: bool = False
     """Its silence is a value and not an alarm: the battery of a slot."""
+    baud: Annotated[int, Field(ge=300, le=1_000_000)] | None = None
+    """Bits a second, where this device differs from its serial link."""
+    parity: Literal["N", "E", "O"] | None = None
+    """None, even or odd, where this device differs from its serial link."""
+    stop_bits: Literal[1, 2] | None = None
+    """Stop bits, where this device differs from its serial link."""
     label: Names | None = None
     """Name for people. Default: its name."""
     use: Use | None = None

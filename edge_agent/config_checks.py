@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edge_agent.config import Device
 from edge_agent.config_cabinet import Cabinet
-from edge_agent.config_links import GpiodLink, Link, SerialLink, UdpLink
+from edge_agent.config_links import GpiodLink, Link, ModbusTcpLink, SerialLink, TcpLink, UdpLink
 from edge_agent.config_messages import problem_at, suggest
 from edge_agent.config_positions import Path
 from edge_agent.config_tree import Tree, spot_of
@@ -112,11 +112,20 @@ def _on_links(draft: Draft) -> Iterator[tuple[int, Device, Link, DriverClass]]:
 
 def _wires_fit(draft: Draft) -> Found:
     for index, device, link, driver in _on_links(draft):
-        if driver.wire.value != link.kind:
-            text = (
-                f"driver {device.driver!r} needs a link of kind {driver.wire.value!r}, {link.name!r} is {link.kind!r}"
-            )
+        if link.kind not in (kinds := _kinds(driver)):
+            wanted = " or ".join(repr(kind) for kind in kinds)
+            text = f"driver {device.driver!r} needs a link of kind {wanted}, {link.name!r} is {link.kind!r}"
             yield ("device", index, "link"), f"{text} – connect it to another link"
+        for key in ("baud", "parity", "stop_bits"):
+            if getattr(device, key) is not None and not isinstance(link, SerialLink):
+                yield ("device", index, key), f"{key} can be changed on a link of kind 'serial' only – take it out"
+
+
+def _kinds(driver: DriverClass) -> tuple[str, ...]:
+    """Return the kinds of link that can carry what a driver says."""
+    if driver.wire is not Wire.SERIAL:
+        return (driver.wire.value,)
+    return ("serial", "tcp", "modbus-tcp") if getattr(driver, "modbus", False) else ("serial", "tcp")
 
 
 def _ports_free(draft: Draft) -> Found:
@@ -128,7 +137,7 @@ def _ports_free(draft: Draft) -> Found:
                 text = f"port is that of link {seen[port]!r} too – one link serves all devices on a pair of wires"
                 yield ("link", index, "port"), text
             seen.setdefault(port, link.name)
-        elif isinstance(link, UdpLink):
+        elif isinstance(link, UdpLink | TcpLink | ModbusTcpLink):
             where = f"{link.host} port {link.port}"
             if where in seen:
                 text = f"{where} is that of link {seen[where]!r} too – everything there would be counted twice"

@@ -88,6 +88,45 @@ class UdpLink(Table):
     """After a timeout a late answer may still come for this long, so nothing similar is asked until then."""
 
 
+class TcpLink(Table):
+    """A serial server: a pair of wires behind a network address, its bytes passed on as they are ("RTU over TCP").
+
+    Baud rate and parity are set in the serial server.
+    """
+
+    name: Id
+    """Name by which devices refer to this link."""
+    kind: Literal["tcp"]
+    """`tcp`."""
+    host: IpAddress
+    """Its fixed IP address."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """Its TCP port in the mode TCP server, like 4001, 8899 or 26."""
+    echo: Literal["auto", "yes", "no"] = "auto"
+    """Whether the serial server hears what it sends, as for `serial`."""
+    max_reply_delay: Annotated[Duration, Field(ge=0.01, le=60)] = 2.0
+    """After a timeout a late answer may still come for this long, so nothing similar is asked until then."""
+    guard: Annotated[Duration, Field(ge=0, le=1)] = 0.005
+    """Pause between two frames; at 2400 baud take 20ms."""
+
+
+class ModbusTcpLink(Table):
+    """A device or gateway that speaks Modbus TCP; for every driver whose frames are Modbus."""
+
+    name: Id
+    """Name by which devices refer to this link."""
+    kind: Literal["modbus-tcp"]
+    """`modbus-tcp`."""
+    host: IpAddress
+    """Its fixed IP address."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 502
+    """Its TCP port."""
+    max_reply_delay: Annotated[Duration, Field(ge=0, le=60)] = 2.0
+    """After a timeout a gateway may still get a late answer for this long, so nothing similar is asked until then. With
+    a device that has no serial pair behind it, 0s is right."""
+
+
 Link: TypeAlias = Annotated[
-    SerialLink | GpioLink | GpiodLink | HostLink | I2cLink | UdpLink, Field(discriminator="kind")
+    SerialLink | TcpLink | ModbusTcpLink | UdpLink | GpioLink | GpiodLink | HostLink | I2cLink,
+    Field(discriminator="kind"),
 ]

@@ -52,10 +52,10 @@ def problem(error: ErrorDetails, tree: Tree, drivers: Mapping[str, DriverClass])
         text = str(context["text"])
     elif kind == "union_tag_not_found":
         path = (*path, "kind")
-        text = "'kind' is missing – add it: serial, gpio or gpiod"
+        text = f"'kind' is missing – add it: {_kinds_of_link()}"
     elif kind == "union_tag_invalid":
         path = (*path, "kind")
-        text = f"kind = {toml(at(tree, path))} is not a kind of link – there are serial, gpio and gpiod"
+        text = f"kind = {toml(at(tree, path))} is not a kind of link – there are {_kinds_of_link()}"
     elif kind == "missing":
         text = _missing(path, tree, drivers)
     elif kind == "extra_forbidden":
@@ -115,10 +115,18 @@ def first_sentence(field: FieldInfo) -> str:
     return " ".join((field.description or "").split()).partition(". ")[0].rstrip(".")
 
 
+def _link_kinds() -> dict[str, type[BaseModel]]:
+    """Return kind -> what a link of it may say."""
+    models = models_in(Config.model_fields["link"].annotation)
+    return {get_args(model.model_fields["kind"].annotation)[0]: model for model in models}
+
+
+def _kinds_of_link() -> str:
+    return ", ".join(_link_kinds())
+
+
 def _link_fields(link: Tree) -> dict[str, FieldInfo]:
-    kinds = {
-        get_args(m.model_fields["kind"].annotation)[0]: m for m in models_in(Config.model_fields["link"].annotation)
-    }
+    kinds = _link_kinds()
     chosen = [kinds[link["kind"]]] if link.get("kind") in kinds else list(kinds.values())
     return {name: field for model in chosen for name, field in model.model_fields.items()}
 

@@ -31,7 +31,7 @@ from edge_agent.ledger import Calendar
 from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.flight import FlightRecorder
-from edge_agent.links.make import make_link
+from edge_agent.links.make import line_of, make_link, tuned_link
 from edge_agent.picture import Picture
 from edge_agent.recorder import CABINET, Recorder
 from edge_agent.recorder import Settings as RecorderSettings
@@ -151,12 +151,19 @@ class Station:
     # ---- threads
 
     def _start_worker(self, link: LinkConfig) -> None:
+        wire = self._make(link, self.clock)
         slots = [
-            Slot(device.name, self._driver(device), device.every, device.may_be_absent, _use(device))
+            Slot(
+                device.name,
+                self._driver(device),
+                device.every,
+                device.may_be_absent,
+                _use(device),
+                link=tuned_link(wire, line_of(device, link)),
+            )
             for device in self.config.device
             if device.link == link.name
         ]
-        wire = self._make(link, self.clock)
         worker = Worker(wire, slots, self.recorder, self.clock, self._flight(link, wire))
         self._workers[link.name] = worker
         self._threads.start(link.name, worker.run, worker.stop, restart=partial(self._start_worker, link))

@@ -93,6 +93,8 @@ class Slot:
     every: float = 5.0
     may_be_absent: bool = False
     use: UseDetector | None = None
+    link: AskLink | None = None
+    """The Worker's link as this device needs it, where it speaks at a baud rate or parity of its own."""
     due: float = 0.0
     misses: int = 0
     statistics: Statistics = field(default_factory=Statistics)
@@ -289,7 +291,7 @@ class Worker:
         assert isinstance(slot.driver, Driver)  # noqa: S101  (by construction; tells the type checker)
         slot.due = max(slot.due + slot.every, now) if slot.due else now + slot.every
         try:
-            records = list(slot.driver.poll(self._link))
+            records = list(slot.driver.poll(slot.link or self._link))
         except LinkTimeout as error:
             self._missed(slot, error)
         except LinkError as error:

@@ -58,7 +58,7 @@ def test_a_driver_needs_its_kind_of_link() -> None:
     """A serial device on the GPIO header is refused."""
     assert said(GOOD.replace('link = "rs485"', 'link = "header"')) == [
         (
-            "25: device \"climate\": driver 'meter' needs a link of kind 'serial', 'header' is 'gpio' – "
+            "25: device \"climate\": driver 'meter' needs a link of kind 'serial' or 'tcp', 'header' is 'gpio' – "
             "connect it to another link"
         ),
     ]

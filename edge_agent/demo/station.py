@@ -15,7 +15,7 @@ from gpiozero.pins.mock import MockFactory
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.config import Config
 from edge_agent.config_file import load
-from edge_agent.config_links import GpiodLink, GpioLink, HostLink, I2cLink, UdpLink
+from edge_agent.config_links import GpiodLink, GpioLink, HostLink, I2cLink, ModbusTcpLink, SerialLink, TcpLink, UdpLink
 from edge_agent.config_links import Link as LinkConfig
 from edge_agent.demo.wire import PtyWire
 from edge_agent.driver import Site, load_driver
@@ -76,12 +76,10 @@ class SimulatedStation:
         for device in self.config.device:
             self.simulators[device.name] = load_driver(device.driver).Simulator(device.options, Site())
         for link in self.config.link:
-            if isinstance(link, GpioLink | HostLink | I2cLink | UdpLink):
-                continue
             if isinstance(link, GpiodLink):
                 self._lines[link.name] = SimulatedLines(SystemClock())
-                continue
-            self.wires[link.name] = PtyWire(self._ports / link.name, self._at(link))
+            elif isinstance(link, SerialLink):
+                self.wires[link.name] = PtyWire(self._ports / link.name, self._at(link))
 
     def make(self, link: LinkConfig, clock: Clock) -> OwnedLink:
         """Build the near end of a link as a station does, with the simulated far end in place of the wire."""
@@ -89,7 +87,7 @@ class SimulatedStation:
             return ContactsLink(link.name, clock, self._pins)
         if isinstance(link, GpiodLink):
             return EdgeLink(link.name, self._lines[link.name], clock)
-        if isinstance(link, HostLink | I2cLink | UdpLink):
+        if isinstance(link, HostLink | I2cLink | UdpLink | TcpLink | ModbusTcpLink):
             return SimulatedLink(link.name, self._at(link), clock)
         settings = SerialSettings(str(self.wires[link.name].path), link.baud, link.parity, link.stop_bits)
         timing = timing_for(settings, guard=link.guard, max_reply_delay=link.max_reply_delay, echo=link.echo)

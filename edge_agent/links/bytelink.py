@@ -45,7 +45,7 @@ class Tunable(Protocol):
     """A port whose line can be set while it is open."""
 
     def tune(self, line: Line | None) -> None:
-        """Send and receive as `line` says from now on; None = as the port was opened."""
+        """Send and receive as `line` says from now on; None = as opened, and so after LinkError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +188,9 @@ class ByteLink:
         port = self._need()
         if not isinstance(port, Tunable):
             raise LinkError(f"{self.name} cannot change its baud rate or parity for one device")
-        port.tune(line)
         slower = max((one for one in (line, self._line) if one), key=lambda one: one.character)
+        self._line = None
+        port.tune(line)
         self._line = line
         self._rest_until(self._clock.monotonic() + slower.character + max(self._timing.guard, slower.guard))
 

@@ -108,13 +108,21 @@ class SerialPort:
             return data
 
     def tune(self, line: Line | None) -> None:
-        """Send and receive as `line` says from now on, None = as opened; LinkError(gone=True) if that cannot be."""
+        """Send and receive as `line` says from now on, None = as opened.
+
+        LinkError if this port cannot (a UART without parity): it is then as opened.
+        """
         line = line or self._settings.line
         with self._gone_on_failure():
             try:
-                self._device.apply_settings({"baudrate": line.baud, "parity": line.parity, "stopbits": line.stop_bits})
-            except ValueError as error:  # a baud rate the system does not know
-                raise OSError(errno.EINVAL, str(error)) from error
+                self._apply(line)
+            except (ValueError, termios.error) as error:
+                self._apply(self._settings.line)
+                wanted = f"{line.baud} 8{line.parity}{line.stop_bits}"
+                raise LinkError(f"{self._settings.port} cannot speak {wanted} ({error})") from error
+
+    def _apply(self, line: Line) -> None:
+        self._device.apply_settings({"baudrate": line.baud, "parity": line.parity, "stopbits": line.stop_bits})
         self._character = line.character
 
     def wake(self) -> None:
