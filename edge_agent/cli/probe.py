@@ -11,7 +11,7 @@ from edge_agent.config_file import load
 from edge_agent.driver import Driver, Site, load_driver
 from edge_agent.errors import AgentError, DeviceError, LinkError
 from edge_agent.links.bytelink import ByteLink
-from edge_agent.links.make import make_link
+from edge_agent.links.make import line_of, make_link, tuned_link
 from edge_agent.records import Reading, Record
 
 HELP = "ask one device once and show the conversation"
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     wire.open(() if isinstance(driver, Driver) else tuple(driver.lines()))
     try:
         if isinstance(driver, Driver):
-            _print(driver.poll(wire))
+            _print(driver.poll(tuned_link(wire, line_of(device, link)) or wire))
             return 0
         deadline = clock.monotonic() + args.seconds
         while (left := deadline - clock.monotonic()) > 0:
