@@ -21,7 +21,7 @@ def describe(directory: Path) -> str:
     )
     versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, Linux {platform.release()}"
     return (
-        f"{cpu}, {os.cpu_count()} cores; {versions}; "
+        f"{cpu}, {os.cpu_count()} cores, {os.getloadavg()[0]:.1f} of them busy with other work; {versions}; "
         f"{file_system(directory)}, write of 4 KiB + fdatasync {fsync_time(directory) * 1e3:.2f} ms (median)"
     )
 

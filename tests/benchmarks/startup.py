@@ -2,6 +2,8 @@
 
 import json
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from edge_agent.journal import Batch, Row
 from edge_agent.journal_open import open_journal
 from edge_agent.ranges import Ranges
 from tests.benchmarks.agent_process import agent, surroundings
+from tests.benchmarks.machine import processor_time
 from tests.stations import HEAD, ROOM, wait_for
 
 ROWS = 1_000_000
@@ -41,29 +44,40 @@ def fill(directory: Path) -> None:
     journal.close()
 
 
-def first_value(directory: Path) -> tuple[float, float]:
-    """Return seconds from starting the process to its first message and to the room's first value."""
+def first_value(directory: Path) -> tuple[float, float, float]:
+    """Return seconds from the start of the process to its first message and first value, and of processor time."""
     with surroundings(directory, HEAD + ROOM) as (simulated, broker):
         began = time.monotonic()
-        with agent(simulated):
+        with agent(simulated) as process:
             wait_for(lambda: broker.sink.messages, "first message", within=60)
             greeted = time.monotonic() - began
             wait_for(lambda: broker.last("state/room") or broker.sink.of("tele"), "first value", within=60)
-            return greeted, time.monotonic() - began
+            return greeted, time.monotonic() - began, processor_time(process.pid)
+
+
+def libraries() -> float:
+    """Return seconds of a Python that only loads the libraries that every agent needs."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import pydantic, paho.mqtt.client, serial, sqlite3"], check=True)
+    return time.monotonic() - began
 
 
 def run(directory: Path) -> dict[str, Any]:
     """Measure both; seconds."""
+    bare = [libraries() for _ in range(RUNS)]
     empty = [first_value(directory / f"empty-{number}") for number in range(RUNS)]
     fill(directory / "full" / "journal")
     full = [first_value(directory / "full") for _ in range(RUNS)]
     size = (directory / "full" / "journal" / "journal.db").stat().st_size
     return {
+        "bare Python with pydantic, paho and pyserial, s": round(statistics.median(bare), 2),
         "empty journal: first value, s": _median(empty, 1),
+        "empty journal: processor time until then, s": _median(empty, 2),
         f"{ROWS:,} rows ({size >> 20} MiB, {UNSENT:,} unsent): first message, s": _median(full, 0),
         f"{ROWS:,} rows: first value, s": _median(full, 1),
+        f"{ROWS:,} rows: processor time until then, s": _median(full, 2),
     }
 
 
-def _median(runs: list[tuple[float, float]], which: int) -> float:
+def _median(runs: list[tuple[float, float, float]], which: int) -> float:
     return round(statistics.median(run[which] for run in runs), 2)
