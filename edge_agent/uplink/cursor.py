@@ -35,17 +35,21 @@ class Cursor:
         self._until = until
         self._skip = skip
         self._page: deque[Row] = deque()
+        self._head: Row | None = None
+        """The first row of the page, once it is known that it need not be passed over."""
 
     def peek(self) -> Row | None:
         """Return the next row to send, without taking it; reads one page at most, so None may come before the end."""
-        row = self._first()
-        if row is None and self.unread:
-            self._read()
-            row = self._first()
-        return row
+        if self._head is None:
+            self._pass_over()
+            if self._head is None and self.unread:
+                self._read()
+                self._pass_over()
+        return self._head
 
     def take(self) -> Row:
         """Take the row that `peek` showed."""
+        self._head = None
         return self._page.popleft()
 
     def take_like(self, row: Row, size: Callable[[Row], int], room: int) -> list[Row]:
@@ -67,12 +71,12 @@ class Cursor:
         self._page = left
         return taken
 
-    def _first(self) -> Row | None:
+    def _pass_over(self) -> None:
         while self._page:
             if not self._skip(self._page[0]):
-                return self._page[0]
+                self._head = self._page[0]
+                return
             self._page.popleft()
-        return None
 
     def _read(self) -> None:
         rows = self._reader.rows(self._stream, self._read_to, _PAGE)

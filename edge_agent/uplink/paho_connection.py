@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.client import PUBACK
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -26,6 +27,8 @@ from edge_agent.uplink.connection import Acknowledged, Broker, Happening, Lost, 
 _CONNECT_TIMEOUT = 10.0
 _PUBACK_CODES = frozenset({0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
 """Refusals that a PUBACK may carry (MQTT 5, table 3-4); paho takes any other for a malformed packet."""
+_SUCCESS = ReasonCode(PacketTypes.PUBACK)
+_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
 _DEFAULT_RECEIVE_MAXIMUM = 65_535
 _DEFAULT_MAXIMUM_PACKET = 268_435_460
 _LARGEST_INBOUND = 8192
@@ -55,12 +58,19 @@ class _Client(mqtt.Client):
             raise BlockingIOError from error
 
     def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
-        """Hear reason codes that belong to other packets: mosquitto says 0x95 here to what exceeds its size limit."""
-        packet = bytearray(self._in_packet["packet"])
+        """Take the plain PUBACK, nearly every one, by a short way: paho's own takes half as long as sending did.
+
+        And hear reason codes that belong to other packets: mosquitto says 0x95 here to what exceeds its size limit.
+        """
+        packet = self._in_packet["packet"]
+        if len(packet) == 2 and self._in_packet["command"] == PUBACK:
+            mid = int.from_bytes(packet)
+            with self._out_message_mutex:
+                known = mid in self._out_messages
+                return self._do_on_publish(mid, _SUCCESS, _NO_PROPERTIES) if known else MQTTErrorCode.MQTT_ERR_SUCCESS
         if len(packet) > 2 and packet[2] >= 0x80 and packet[2] not in _PUBACK_CODES:
             self.foreign[int.from_bytes(packet[:2])] = packet[2]
-            packet[2] = 0x80
-            self._in_packet["packet"] = packet
+            self._in_packet["packet"] = bytearray(packet[:2] + b"\x80" + packet[3:])
         return super()._handle_pubackcomp(cmd)
 
 
@@ -163,8 +173,18 @@ class PahoConnection:
             self._heard = self._clock()
             code = self._client.loop_read()
         if code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._client.want_write():
-            code = self._client.loop_write()
+            code = self._write()
         return self._client.loop_misc() if code == MQTTErrorCode.MQTT_ERR_SUCCESS else code
+
+    def _write(self) -> MQTTErrorCode:
+        """Send all that waits in as few TCP segments as will do: paho makes one of each message."""
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        code = self._client.loop_write()
+        if isinstance(sock, socket.socket) and sock.fileno() >= 0:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        return code
 
     def _taken(self, last: Lost | None = None) -> list[Happening]:
         taken, self._happenings = self._happenings, []
