@@ -1,18 +1,14 @@
 """Swipes at a door controller, over real datagrams, through restarts of the agent: each is one visit."""
 
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from stations import HEAD, centre, far_ends, wait_for
 
 from drivers.uhppote import Options, Simulator
 from drivers.uhppote.simulator import Responder
 from edge_agent.demo.station import TrustedClock
 from edge_agent.driver import Site
 from edge_agent.station import Station
+from tests.stations import HEAD, centre, far_ends, wait_for
 
 CONTROLLER = """
 [[link]]
