@@ -26,6 +26,9 @@ CATALOGUE: dict[str, AlarmKind] = {
         Severity.MAJOR, "本地存储曾损坏，已修复并声明缺口", "Journal was damaged; salvaged, loss declared"
     ),
     "journal_unwritable": AlarmKind(Severity.CRITICAL, "本地存储无法写入", "Journal cannot be written"),
+    "flash_budget": AlarmKind(
+        Severity.WARNING, "存储卡每日写入量超过预算", "More is written to the card in a day than planned"
+    ),
     "identity_conflict": AlarmKind(
         Severity.MAJOR, "另有设备使用本站身份连接", "Another client uses this station's identity"
     ),

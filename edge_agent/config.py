@@ -191,6 +191,8 @@ class Journal(Table):
     """How often telemetry is written to the card. Visits, swaps and alarms are written at once, always."""
     max_size: Annotated[Size, Field(ge=16_000_000)] = 512_000_000
     """Room for the journal. What has to go when it is full leaves a declared gap."""
+    flash_budget: Annotated[Size, Field(ge=1_000_000)] = 150_000_000
+    """Bytes a day that the card is meant for. Writing more raises the alarm `flash_budget`."""
 
 
 class Page(Table):

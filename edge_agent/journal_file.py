@@ -20,7 +20,8 @@ SUSPECT = "journal.suspect"
 """Left behind by an agent that met a broken page while running: the next start looks at every page."""
 PAGE = 4096
 """Bytes of a page of the file."""
-_CHECKPOINT_PAGES = 1000
+CHECKPOINT_PAGES = 1000
+"""Pages of the WAL after which it is written back."""
 _WAL_LIMIT = 8 << 20
 _CACHE_KIB = 2048
 _RESULT = 0xFF
@@ -33,6 +34,9 @@ Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
 def connect(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
     """Open the one writing connection to `path`; raises sqlite3.Error. `factory` lets a test fail any statement."""
+    with suppress(OSError):
+        # SQLite gives its WAL the rights of the file, which are nobody else's.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     db = sqlite3.connect(
         path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=64, factory=factory
     )
@@ -43,7 +47,7 @@ def connect(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection) 
             db.execute(f"PRAGMA page_size = {PAGE}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     except BaseException:
@@ -62,7 +66,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
 
 
 def connect_damaged(path: Path) -> sqlite3.Connection:
-    """Open what is left of a damaged file for reading; one that is not there, or no database, reads like an empty one."""
+    """Open what is left of a damaged file for reading; what is not there, or no database, has no readable page."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True) if path.exists() else sqlite3.connect(":memory:")
     # Lets SQLite read a file that is shorter than its own header says.
     db.execute("PRAGMA writable_schema = ON")

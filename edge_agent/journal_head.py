@@ -31,10 +31,8 @@ class Head:
     lifetime: dict[str, int] = field(default_factory=dict)
     wall_ms: int = 0
     """The latest time that a good clock has shown."""
-    day: str = ""
-    """The local day that `written` belongs to."""
-    written: int = 0
-    """Bytes written to the card on that day."""
+    written: dict[int, int] = field(default_factory=dict)
+    """Hour of the station's running time -> bytes that the agent wrote."""
 
 
 def load(directory: Path) -> Head:
@@ -68,7 +66,9 @@ def _parse(slot: bytes) -> Head | None:
         return None
     try:
         fields = json.loads(text)
-        return Head(**{**fields, "epochs": {int(number): name for number, name in fields["epochs"].items()}})
+        for key in ("epochs", "written"):
+            fields[key] = {int(number): value for number, value in fields[key].items()}
+        return Head(**fields)
     except (ValueError, TypeError, KeyError, AttributeError):
         # The checksum is right, so another version wrote it: what it says cannot be used here.
         return None

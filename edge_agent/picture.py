@@ -66,7 +66,25 @@ class Storage:
     commits: int = 0
     slowest_commit_s: float = 0.0
     trouble: str = ""
+    """Why nothing is accepted at the moment."""
     waiting: int = 0
+    """Submissions that wait meanwhile."""
+    used: Mapping[str, int] = field(default_factory=dict)
+    """Stream -> bytes that its records take."""
+    quota: Mapping[str, int] = field(default_factory=dict)
+    """Stream -> bytes that they may take."""
+    days: float | None = None
+    """Days of records there is room for, at the rate of those stored; None if that cannot be told yet."""
+    written_day: int = 0
+    """Bytes the agent wrote in the last 24 hours of running time."""
+    device_day: int | None = None
+    """Bytes everybody wrote to the journal's device in that time, as long as the agent runs."""
+    tight: bool = False
+    """The disk is so full that telemetry is not stored."""
+    restored: int = 0
+    """Records of a damaged file that have been brought back since the start."""
+    salvaging: bool = False
+    """There may be more of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,32 +6,33 @@ commit. A usage event or an alarm commits at once, telemetry and acknowledgement
 """
 
 import logging
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from edge_agent.alarms import CATALOGUE
-from edge_agent.cabinet import Cabinet, Moment
+from edge_agent.cabinet import Cabinet
 from edge_agent.clock import Clock
 from edge_agent.errors import JournalDamaged, JournalError
 from edge_agent.journal import Batch, Journal, Row, counted
+from edge_agent.journal_file import wrap
 from edge_agent.journal_open import Opened
 from edge_agent.journal_upkeep import Upkeep
 from edge_agent.ledger import Calendar, Ledger, counter
 from edge_agent.memory import Memories, key_of
 from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges
+from edge_agent.recorder_assembly import Assembly
 from edge_agent.recorder_effects import Display, Effects
-from edge_agent.recorder_queue import Overflow, Queue, Submission
+from edge_agent.recorder_queue import Overflow, Queue, Submission, checked
 from edge_agent.recorder_time import StationTime
-from edge_agent.records import Alarm, Event, Json, Memory, Quality, Reading, Record, Stamp
+from edge_agent.records import Alarm, Event, Json, Memory, Reading, Record, Stamp
 from edge_agent.rules import ALARM, SWIPES, Alarms, Swipes
 from edge_agent.thinning import Thinner
 from edge_agent.wire_json import dumps
 
 log = logging.getLogger(__name__)
 
-CABINET = "cabinet/"
 _CLOSED = "closed_until"
 _QUEUE = 4096
 """Submissions that may wait: about a minute of the busiest station behind a stalled SD card."""
@@ -53,6 +54,8 @@ class Settings:
     double_swipe: float = 10.0
     publish_card_ref: bool = False
     queue: int = _QUEUE
+    flash_budget: int = 150_000_000
+    """Bytes a day."""
 
 
 class Recorder:
@@ -72,7 +75,6 @@ class Recorder:
         self._journal = journal
         self._clock = clock
         self._settings = settings
-        self._cabinets = cabinets
         self._upkeep = upkeep or Upkeep(Opened(journal))
         self._time = StationTime(journal, clock, self._upkeep.known_ms)
         state = journal.state()
@@ -81,10 +83,12 @@ class Recorder:
         self._alarms = Alarms(state)
         self._ledger = Ledger(settings.calendar, journal.ledger(), state.get(_CLOSED, ""))
         self._thinner = Thinner(min_interval=settings.min_interval, heartbeat=settings.heartbeat)
+        self._assembly = Assembly(cabinets, self._thinner.latest, clock.boot_id)
         self._queue = Queue(settings.queue)
         self._batch = Batch()
         self._effects = Effects(alarms=True, totals=True)
         self._failed = False
+        self._unstored: Overflow | None = None
         self._hour: tuple[date, int] | None = None
         self._due = self._tend_at = clock.monotonic()
         self._display = Display(picture, journal, self._ledger, self._alarms)
@@ -97,7 +101,7 @@ class Recorder:
 
         Raises KeyError for an alarm that is not in the catalogue: that mistake belongs to whoever makes it.
         """
-        submission = Submission(device, self._time.stamp(at), _checked(records))
+        submission = Submission(device, self._time.stamp(at), checked(records))
         self._memories.note(device, submission.records)
         self._queue.put(submission)
 
@@ -107,7 +111,7 @@ class Recorder:
 
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Say that `device` does not answer: its last values turn bad, for the reason given."""
-        self._queue.put(Submission(device, self._time.stamp(), _checked(records), unreachable=why))
+        self._queue.put(Submission(device, self._time.stamp(), checked(records), unreachable=why))
 
     def remember(self, key: str, text: str | None) -> None:
         """Keep JSON `text` under `key` across restarts, from the next group commit on; None forgets it."""
@@ -126,7 +130,7 @@ class Recorder:
 
         False if that takes longer than `within` seconds, or if the queue is full.
         """
-        return self._queue.put_durably(Submission(device, self._time.stamp(), _checked(records), state=state), within)
+        return self._queue.put_durably(Submission(device, self._time.stamp(), checked(records), state=state), within)
 
     def acknowledge(self, delivered: Mapping[tuple[str, int], Ranges]) -> None:
         """Take what the centre has acknowledged since the last call, as (stream, epoch number) -> seqs."""
@@ -155,7 +159,18 @@ class Recorder:
         self.flush()
 
     def step(self) -> float:
-        """Process what waits, commit if it is time; return seconds to rest."""
+        """Process what waits, commit if it is time; return seconds to rest. Raises JournalDamaged."""
+        try:
+            return self._step()
+        except sqlite3.Error as error:
+            # A commit that fails is kept for another try; this is the journal's own work, which could not be looked up.
+            failure = wrap(error, self._journal.path, "it is read again")
+            self._display.trouble(str(failure), len(self._queue))
+            if isinstance(failure, JournalDamaged):
+                raise failure from error
+            return _RETRY_S
+
+    def _step(self) -> float:
         now = self._clock.monotonic()
         if self._failed:
             return self._commit() if now >= self._due else self._due - now
@@ -172,7 +187,10 @@ class Recorder:
         for submission in taken.submissions:
             self._process(submission)
         for stream, overflow in taken.overflow.items():
-            self._declare_overflow(stream, overflow)
+            self._declare_overflow(stream, overflow, "overflow")
+        if self._unstored is not None and not self._upkeep.tight:
+            self._declare_overflow("tele", self._unstored, "disk_full")
+            self._unstored = None
         self._close_days_again()
         if now >= self._tend_at:
             self._tend(now)
@@ -192,11 +210,13 @@ class Recorder:
 
     def _process(self, submission: Submission) -> None:
         stamp = submission.stamp
-        self._batch.state |= submission.state
         for stream, body in submission.gaps:
             self._row(stream, "journal", "gap", stamp, body)
+        assembled = self._assembly.assemble(submission)
+        self._batch.state |= assembled.state
+        self._effects.poll_now += assembled.poll_now
         readings: dict[str, list[Reading]] = {}
-        for device, record in self._assemble(submission):
+        for device, record in assembled.records:
             if isinstance(record, Event):
                 self._event(device, record, stamp)
             elif isinstance(record, Alarm):
@@ -208,29 +228,6 @@ class Recorder:
         # Readings last: a change is told beside the event that explains it, in the same transaction.
         for device, values in readings.items():
             self._tell(device, values, stamp)
-
-    def _assemble(self, submission: Submission) -> list[tuple[str, Record]]:
-        """Return what was said, and behind it what the cabinets make of it."""
-        said: list[Record] = list(submission.records)
-        if submission.unreachable is not None:
-            why = submission.unreachable
-            said += [replace(r, quality=Quality.BAD, why=why) for r in self._thinner.latest(submission.device)]
-        records = [(submission.device, record) for record in said]
-        readings = [record for record in said if isinstance(record, Reading)]
-        stamp = submission.stamp
-        for cabinet in self._cabinets:
-            if not readings or submission.device not in cabinet.devices:
-                continue
-            moment = Moment(stamp.mono, stamp.wall_ms / 1000, self._clock.boot_id)
-            outcome = cabinet.update(submission.device, readings, moment)
-            for device, values in outcome.readings.items():
-                records += [(device, reading) for reading in values]
-            records += outcome.events
-            records += outcome.alarms
-            self._effects.poll_now += outcome.poll_now
-            if outcome.changed:
-                self._batch.state[CABINET + cabinet.name] = dumps(cabinet.stored())
-        return records
 
     def _event(self, device: str, event: Event, stamp: Stamp) -> None:
         if event.at is not None:
@@ -267,7 +264,9 @@ class Recorder:
             return
         self._effects.told.add(device)
         body = sample.body()
-        if body:
+        if body and self._upkeep.tight:
+            self._unstored = Overflow.of(self._unstored, stamp)
+        elif body:
             self._row("tele", device, "sample", stamp, body)
 
     def _row(
@@ -277,24 +276,26 @@ class Recorder:
         times = (stamp.boot, stamp.mono_ms, stamp.wall_ms)
         self._batch.rows.append(Row(stream, self._journal.epoch, seq, device, kind, *times, stamp.good, dumps(body)))
 
-    def _declare_overflow(self, stream: str, overflow: Overflow) -> None:
-        """What could not even wait gets seqs that stay empty, and a gap record that says so."""
+    def _declare_overflow(self, stream: str, overflow: Overflow, reason: str) -> None:
+        """What found no room gets seqs that stay empty, and a gap record that says so."""
         first = self._journal.reserve(stream, overflow.count)
         body: dict[str, Json] = {
             "from_seq": first,
             "to_seq": first + overflow.count - 1,
             "from": overflow.first.stored(),
             "to": overflow.last.stored(),
-            "reason": "overflow",
+            "reason": reason,
             "count": overflow.count,
         }
         self._row(stream, "journal", "gap", overflow.last, body)
-        log.error("journal is too slow: %d records could not wait and are lost stream=%s", overflow.count, stream)
+        log.error("%d records found no room and are lost stream=%s reason=%s", overflow.count, stream, reason)
 
     def _tend(self, now: float) -> None:
         """Give the journal's own work its turn."""
-        work = self._upkeep.step(self._batch)
-        self._tend_at = now + (_MORE_S if work.more else self._settings.group_commit)
+        self._tend_at = now + self._settings.group_commit
+        work = self._upkeep.step(self._batch, round(now * 1000))
+        if work.more:
+            self._tend_at = now + _MORE_S
         stamp = self._time.stamp()
         for stream, body in work.gaps:
             self._row(stream, "journal", "gap", stamp, body)
@@ -346,6 +347,8 @@ class Recorder:
         begin = self._clock.monotonic()
         if not self._failed:
             self._batch.delivered = self._queue.take_delivered()
+            if self._batch:
+                self._upkeep.seal(self._batch, round(begin * 1000))
         if self._batch:
             try:
                 self._journal.commit(self._batch)
@@ -353,14 +356,17 @@ class Recorder:
                 self._trouble(error)
                 if isinstance(error, JournalDamaged):
                     raise
-                self._due = begin + _RETRY_S
-                return _RETRY_S
+                self._due = begin + (0.0 if self._upkeep.relieve(error) else _RETRY_S)
+                return self._due - begin
             self._accepted(self._clock.monotonic() - begin)
         self._queue.durable()
         self._due = begin + self._settings.group_commit
         self._reveal()
-        now = self._time.stamp()
-        self._upkeep.note(now.mono, self._ledger.lifetime(), now.wall_ms if now.good else None)
+        if self._upkeep.note(self._time.stamp(), self._ledger.lifetime()):
+            self._display.storage(self._upkeep.figures)
+            alarm = self._upkeep.flash_alarm(self._settings.flash_budget)
+            if alarm is not None:
+                self.submit("station", [alarm])
         return self._rest()
 
     def _rest(self) -> float:
@@ -377,7 +383,10 @@ class Recorder:
             log.warning("journal can be written again")
             self._failed = False
         batch, self._batch = self._batch, Batch()
+        self._upkeep.accept()
         self._display.accepted(batch, seconds)
+        if batch.restored or self._upkeep.tight:
+            self._display.storage(self._upkeep.figures)
 
     def _reveal(self) -> None:
         effects, self._effects = self._effects, Effects()
@@ -385,12 +394,3 @@ class Recorder:
             self._display.show(effects, self._time.dated(self._time.stamp()))
         for device in effects.poll_now:
             self.poll_now(device)
-
-
-def _checked(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Return the records; raises KeyError for an unknown alarm."""
-    checked = tuple(records)
-    for record in checked:
-        if isinstance(record, Alarm):
-            CATALOGUE[record.code]
-    return checked

@@ -1,14 +1,14 @@
 """What becomes visible once the batch it belongs to is accepted, and how it enters the picture."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from edge_agent.journal import Batch, Journal
 from edge_agent.journal_schema import STREAMS
 from edge_agent.ledger import Ledger
-from edge_agent.picture import ActiveAlarm, Device, Picture, Totals, View, with_readings
+from edge_agent.picture import ActiveAlarm, Device, Picture, Storage, Totals, View, with_readings
 from edge_agent.records import Reading, Stamp
 from edge_agent.rules import Alarms
 
@@ -82,6 +82,10 @@ class Display:
             return replace(view, storage=storage)
 
         self._picture.change(edit)
+
+    def storage(self, edit: Callable[[Storage], Storage]) -> None:
+        """Show new figures about the journal."""
+        self._picture.change(lambda view: replace(view, storage=edit(view.storage)))
 
     def trouble(self, text: str, waiting: int) -> None:
         """Say why nothing is accepted at the moment, and how much waits."""

@@ -6,9 +6,10 @@ beyond the queue only the newest word about each (device, code) is kept.
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from edge_agent.alarms import CATALOGUE
 from edge_agent.ranges import Ranges
 from edge_agent.records import Alarm, Event, Json, Reading, Record, Stamp
 
@@ -38,6 +39,11 @@ class Overflow:
     count: int
     first: Stamp
     last: Stamp
+
+    @classmethod
+    def of(cls, before: "Overflow | None", stamp: Stamp) -> "Overflow":
+        """Count one more."""
+        return cls(1, stamp, stamp) if before is None else cls(before.count + 1, before.first, stamp)
 
 
 @dataclass(slots=True)
@@ -172,7 +178,13 @@ class Queue:
         self._alarms[key] = Submission(submission.device, submission.stamp, (alarm,))
 
     def _count(self, stream: str, stamp: Stamp) -> None:
-        before = self._overflow.get(stream)
-        self._overflow[stream] = (
-            Overflow(1, stamp, stamp) if before is None else Overflow(before.count + 1, before.first, stamp)
-        )
+        self._overflow[stream] = Overflow.of(self._overflow.get(stream), stamp)
+
+
+def checked(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Return the records; raises KeyError for an alarm that is not in the catalogue."""
+    found = tuple(records)
+    for record in found:
+        if isinstance(record, Alarm):
+            CATALOGUE[record.code]
+    return found

@@ -25,6 +25,7 @@ from edge_agent.config_links import Link as LinkConfig
 from edge_agent.driver import DriverClass, Site, load_driver
 from edge_agent.errors import AgentError
 from edge_agent.journal_open import Opened, open_journal
+from edge_agent.journal_quota import Limits
 from edge_agent.journal_reader import Reader
 from edge_agent.journal_upkeep import Upkeep
 from edge_agent.ledger import Calendar
@@ -33,8 +34,9 @@ from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.make import line_of, make_link, tuned_link
 from edge_agent.picture import Picture
-from edge_agent.recorder import CABINET, Recorder
+from edge_agent.recorder import Recorder
 from edge_agent.recorder import Settings as RecorderSettings
+from edge_agent.recorder_assembly import CABINET
 from edge_agent.records import Alarm
 from edge_agent.sdnotify import Notifier
 from edge_agent.supervisor import Supervisor
@@ -88,7 +90,7 @@ class Station:
         self.journal = opened.journal
         state = self.journal.state()
         cabinets = [Cabinet(layout_of(cabinet, config), _stored(state, cabinet.name)) for cabinet in config.cabinet]
-        self._upkeep = Upkeep(opened)
+        self._upkeep = Upkeep(opened, Limits(max_bytes=config.journal.max_size))
         self.recorder = Recorder(
             self.journal, self.clock, _recorder_settings(config), self.picture, cabinets, upkeep=self._upkeep
         )
@@ -322,6 +324,7 @@ def _recorder_settings(config: Config) -> RecorderSettings:
         heartbeat=config.telemetry.heartbeat,
         double_swipe=config.cards.double_swipe,
         publish_card_ref=config.cards.publish_card_ref,
+        flash_budget=config.journal.flash_budget,
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge_agent.journal_head import FILE, Head, load, save
 
-HEAD = Head(1, {1: "aa", 2: "bb"}, {"usage": 7}, {"visits": 5}, 1_780_000_000_000, "2026-11-22", 12_345)
+HEAD = Head(1, {1: "aa", 2: "bb"}, {"usage": 7}, {"visits": 5}, 1_780_000_000_000, {7: 12_345})
 
 
 def test_nothing_is_known_at_first(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import JournalError
+from edge_agent.errors import JournalDamaged, JournalError
 from edge_agent.journal import Row
 from edge_agent.journal_file import FILE, PAGE, SUSPECT
 from edge_agent.journal_salvage import END_OF_EPOCH
@@ -83,6 +83,7 @@ def test_a_healthy_file_is_simply_opened(ours: Bench) -> None:
     assert ours.view.totals.lifetime == {"visits": VISITS}
     assert len(ours.rows("usage")) == VISITS
     assert sorted(path.name for path in ours.directory.iterdir() if "-" not in path.name) == [
+        "journal.ballast",
         "journal.db",
         "journal.head",
         "journal.lock",
@@ -274,10 +275,11 @@ def test_a_suspect_file_is_looked_at_whole(ours: Bench) -> None:
     ours.check_up_to = 0
     path = ours.directory / FILE
     flip(path, [first_leaf(path, "tele")])
-    ours.open()
+    with pytest.raises(JournalDamaged):
+        ours.open()
     assert not ours.opened.damage
+    assert (ours.directory / SUSPECT).exists()
     ours.crash()
-    (ours.directory / SUSPECT).touch()
     ours.open()
     assert ours.opened.damage
     assert not (ours.directory / SUSPECT).exists()
