@@ -133,14 +133,14 @@ def encode_status(pack: Pack) -> bytes:
     cells = [round(cell * 1000) for cell in pack.cells_v]
     temps = [round(temp * 10) + _TEMP_ZERO for temp in pack.temps_c]
     warm = max(temps, default=_TEMP_ZERO)
-    current = round(pack.current_a * 100)
-    bits = sum(1 << PROTECTIONS.index(name) for name in pack.protections)
+    current = round((pack.current_a or 0.0) * 100)
+    bits = sum(1 << PROTECTIONS.index(name) for name in pack.protections or ())
     words = [
         *(round(pack.voltage_v * 100), 0, *divmod(current + _CURRENT_ZERO, 0x10000)),
-        *(round(value * 100) for value in (pack.soc_pct, pack.remaining_ah, pack.full_ah, pack.full_ah)),
+        *(round((value or 0.0) * 100) for value in (pack.soc_pct, pack.remaining_ah, pack.full_ah, pack.full_ah)),
         *(round((pack.temp_mos_c or 0.0) * 10) + _TEMP_ZERO, warm),
-        *((current > 0) + 2 * (current < 0), pack.soh_pct or 0, *divmod(bits, 0x10000), 0, 0),
-        *(int(pack.discharge_mos) | int(pack.charge_mos) << 1, 0, pack.cycles),
+        *((current > 0) + 2 * (current < 0), round(pack.soh_pct or 0), *divmod(bits, 0x10000), 0, 0),
+        *(int(bool(pack.discharge_mos)) | int(bool(pack.charge_mos)) << 1, 0, pack.cycles or 0),
         *(cells.index(max(cells)) + 1, max(cells), cells.index(min(cells)) + 1, min(cells), sum(cells) // len(cells)),
         *(1, warm, 1, warm, warm, 584, 1000, 448, 1000),
         *(len(cells), *cells, len(temps), *temps, 0, 0, 0x0C04),

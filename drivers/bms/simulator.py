@@ -2,27 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from drivers.bms import codec_dd as dd
-from drivers.bms import codec_up as up
+from drivers.bms.options import BmsOptions
 from drivers.bms.pack import Pack
+from drivers.bms.twins import TWINS, Board
 from edge_agent.driver import Chunk, Site
 
 _CELLS = 16
 _FULL_AH = 20.0
-
-
-class SlotOptions(Protocol):
-    """What the simulator needs of the driver's options."""
-
-    @property
-    def framing(self) -> str:
-        """`dd` or `up`."""
-
-    @property
-    def address(self) -> int | None:
-        """Board address with `up` framing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +48,14 @@ class SimulatedBattery:
 class BmsSimulator:
     """Silent without a battery; has one at first, so that a driver finds something to read."""
 
-    def __init__(self, options: SlotOptions, site: Site) -> None:
+    def __init__(self, options: BmsOptions, site: Site) -> None:
         del site
         self._options = options
         self.battery: SimulatedBattery | None = None
         self.insert(f"SIM{options.address or 1:05d}", 80.0)
 
     def insert(self, sn: str, soc_pct: float, *, temp_c: float = 25.0, current_a: float = 0.0) -> None:
-        """Put a battery in: serial number (ASCII, at most 30 characters), %, °C, A."""
+        """Put a battery in: serial number (ASCII, at most 16 characters on every make), %, °C, A."""
         self.battery = SimulatedBattery(sn, soc_pct, temp_c, current_a)
 
     def remove(self) -> None:
@@ -85,49 +72,12 @@ class BmsSimulator:
             )
 
     def answer(self, request: bytes) -> bytes:
-        """Answer a question for this board's address; silence without a battery."""
+        """Answer a question for this board; silence without a battery."""
         if self.battery is None:
             return b""
-        if self._options.framing == "dd":
-            return _answer_dd(self.battery, request)
-        return _answer_up(self.battery, request, self._options.address or 0)
+        board = Board(self._options, self.battery.pack(), self.battery.sn)
+        return TWINS[self._options.kind](board, request)
 
     def play(self) -> Iterable[Chunk]:
         """Nothing: the boards never speak unasked."""
         return ()
-
-
-def _answer_dd(battery: SimulatedBattery, request: bytes) -> bytes:
-    pack = battery.pack()
-    if request == dd.request(dd.BASIC):
-        bits = sum(1 << dd.PROTECTIONS.index(name) for name in pack.protections)
-        basic = dd.Basic(
-            voltage_v=pack.voltage_v,
-            current_a=pack.current_a,
-            remaining_ah=pack.remaining_ah,
-            nominal_ah=pack.full_ah,
-            cycles=pack.cycles,
-            production_date=pack.production_date,
-            protection_bits=bits,
-            software_version="8.0",
-            soc_pct=round(pack.soc_pct),
-            charge_mos=pack.charge_mos,
-            discharge_mos=pack.discharge_mos,
-            cell_count=len(pack.cells_v),
-            temps_c=pack.temps_c,
-        )
-        return dd.reply(dd.BASIC, dd.encode_basic(basic))
-    if request == dd.request(dd.CELLS):
-        return dd.reply(dd.CELLS, dd.encode_cells(pack.cells_v))
-    if request == dd.request(dd.NAME):
-        return dd.reply(dd.NAME, battery.sn.encode("ascii"))
-    return b""
-
-
-def _answer_up(battery: SimulatedBattery, request: bytes, address: int) -> bytes:
-    if request == up.request(address, up.STATUS):
-        return up.reply(address, up.STATUS, up.encode_status(battery.pack()))
-    if request == up.request(address, up.PARAMETERS):
-        numbers = up.Parameters(battery.sn, "2025-04-17", "JBD48100000", "2025-03-18")
-        return up.reply(address, up.PARAMETERS, up.encode_parameters(numbers))
-    return b""
