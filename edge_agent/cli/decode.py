@@ -26,8 +26,11 @@ _OWN = frozenset(
     {"protocol", "source", "frame_hex", "direction", "decoded", "valid", "kind", "tolerance", "request_hex"}
 )
 """Keys of a line that are not handed to the decoder as options."""
-_CHOOSERS = ("model", "dialect", "variant", "family", "framing", "format", "bit_count", "word_order", "feedback")
-"""Keys of `decoded` that say what kind of device spoke, which the bytes alone often do not: given as options."""
+_CHOOSERS = (
+    *("model", "dialect", "variant", "family", "framing", "format", "bit_count", "word_order", "feedback"),
+    *("cell_count_from_94", "tag", "protocol_version"),
+)
+"""Keys of `decoded` that say what the bytes alone often do not (kind of device, earlier answers): given as options."""
 _TOLERANCE = 1e-6
 
 
