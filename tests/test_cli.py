@@ -12,12 +12,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from stations import AIRCON, HEAD, READER, ROOM, Centre, centre, mosquitto, running, wait_for
-
 from edge_agent.cli import VERBS, main
 from edge_agent.demo.station import SimulatedStation
+from tests.stations import AIRCON, HEAD, READER, ROOM, Centre, centre, mosquitto, running, wait_for
 
 ROOT = Path(__file__).parents[1]
 

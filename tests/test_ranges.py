@@ -1,5 +1,7 @@
 """Ranges behave like a set of numbers."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ def test_equals_a_plain_set(given_intervals: list[tuple[int, int]]) -> None:
     assert {n for n in range(1, 80) if n in ranges} == numbers
     assert ranges.total() == len(numbers)
     listed = list(ranges)
-    assert all(a[1] + 1 < b[0] for a, b in zip(listed, listed[1:], strict=False))
+    assert all(a[1] + 1 < b[0] for a, b in pairwise(listed))
     assert len(ranges) == len(listed)
     assert ranges == Ranges(reversed(given_intervals))
     for start in (1, 5, 30):

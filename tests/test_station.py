@@ -2,16 +2,11 @@
 
 import secrets
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from stations import HEAD, READER, ROOM, Centre, centre, far_ends, running, wait_for
 
 from edge_agent.demo.station import SimulatedStation, TrustedClock
 from edge_agent.errors import AgentError
@@ -19,6 +14,7 @@ from edge_agent.journal import Batch
 from edge_agent.records import Event
 from edge_agent.sdnotify import Notifier
 from edge_agent.station import Station
+from tests.stations import HEAD, READER, ROOM, Centre, centre, far_ends, running, wait_for
 
 
 class ShiftedClock(TrustedClock):

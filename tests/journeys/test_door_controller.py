@@ -1,6 +1,7 @@
 """Swipes at a door controller, over real datagrams, through restarts of the agent: each is one visit."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from drivers.uhppote import Options, Simulator
@@ -8,7 +9,7 @@ from drivers.uhppote.simulator import Responder
 from edge_agent.demo.station import TrustedClock
 from edge_agent.driver import Site
 from edge_agent.station import Station
-from tests.stations import HEAD, centre, far_ends, wait_for
+from tests.stations import HEAD, Centre, centre, far_ends, wait_for
 
 CONTROLLER = """
 [[link]]
@@ -27,6 +28,15 @@ controller = 405419896
 CARD = 8165537
 
 
+def _polled(station: Station) -> bool:
+    return station.statistics()["door-controller"].good > 1
+
+
+def _counted(broker: Centre, visits: int) -> bool:
+    found: int | None = broker.last("usage").get("lifetime", {}).get("visits")
+    return found == visits
+
+
 def test_swipes_are_counted_once_through_restarts_and_outages(tmp_path: Path) -> None:
     """What was swiped while the agent was down is counted when it comes back, in its own minute, and nothing twice."""
     controller = Simulator(Options(controller=405419896), Site())
@@ -38,12 +48,9 @@ def test_swipes_are_counted_once_through_restarts_and_outages(tmp_path: Path) ->
         with far_ends(tmp_path, text, broker.thread.port) as ends:
             for run in range(3):
                 with Station(ends.config, clock=TrustedClock()) as station:
-                    wait_for(lambda it=station: it.statistics()["door-controller"].good > 1, "controller polled")
+                    wait_for(partial(_polled, station), "controller polled")
                     controller.swipe(CARD + 1 + run)
-                    wait_for(
-                        lambda count=4 * run + 1: broker.last("usage").get("lifetime", {}).get("visits") == count,
-                        f"visits of run {run}",
-                    )
+                    wait_for(partial(_counted, broker, 4 * run + 1), f"visits of run {run}")
                 # Three swipes of one card while the agent is down, a minute apart: they will be read in one poll.
                 # The pace differs from run to run, because the agent's own clock does not see these minutes pass.
                 pace = timedelta(seconds=60 + 10 * run)

@@ -10,16 +10,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from stations import HEAD, READER, Centre, centre, wait_for
-
 from edge_agent.demo.station import SimulatedStation
+from edge_agent.demo.wire import PtyWire
 from edge_agent.journal_reader import Reader
+from tests.stations import HEAD, READER, Centre, centre, wait_for
 
 KILLS = int(os.environ.get("KILLS", "30"))
 ROOT = Path(__file__).parents[2]
@@ -106,7 +105,7 @@ def _torment(simulated: SimulatedStation, broker: Centre, rng: random.Random, lo
             wire = simulated.wires["reader"]
             frame_end = wire.written + _FRAME
             simulated.simulators["door-reader"].swipe(card, stay=0)
-            wait_for(lambda w=wire, end=frame_end: w.written >= end, "said")
+            wait_for(partial(_said, wire, frame_end), "said")
             times.append(time.monotonic())
             if rng.random() < 0.1:
                 down = _toggle(broker, down=down)
@@ -117,6 +116,10 @@ def _torment(simulated: SimulatedStation, broker: Centre, rng: random.Random, lo
     if down:
         _toggle(broker, down=True)
     return must, swiped
+
+
+def _said(wire: PtyWire, end: int) -> bool:
+    return wire.written >= end
 
 
 def _toggle(broker: Centre, *, down: bool) -> bool:

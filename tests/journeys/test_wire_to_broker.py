@@ -1,13 +1,11 @@
 """A swipe and a temperature, from bytes on a pseudo-terminal to acknowledged messages."""
 
 import statistics
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from stations import HEAD, READER, ROOM, centre, far_ends, running, wait_for
+from tests.stations import HEAD, READER, ROOM, Centre, centre, far_ends, running, wait_for
 
 
 def test_swipe_and_room_reach_the_broker(tmp_path: Path) -> None:
@@ -26,6 +24,10 @@ def test_swipe_and_room_reach_the_broker(tmp_path: Path) -> None:
     assert broker.last("status")["reason"] == "stopped"
 
 
+def _has_visits(broker: Centre, count: int) -> bool:
+    return len(broker.sink.of("usage")) == count
+
+
 def test_swipe_is_at_the_broker_within_100_ms(tmp_path: Path) -> None:
     """The median way of a swipe, from the last byte on the wire to the broker, is well below what a person notices."""
     with centre() as broker, far_ends(tmp_path, HEAD + READER, broker.thread.port) as ends, running(ends) as it:
@@ -34,6 +36,6 @@ def test_swipe_is_at_the_broker_within_100_ms(tmp_path: Path) -> None:
         for number in range(1, 21):
             began = time.monotonic()
             ends.simulators["door-reader"].swipe(number * 1001, stay=0)
-            wait_for(lambda n=number: len(broker.sink.of("usage")) == n, f"visit {number}")
+            wait_for(partial(_has_visits, broker, number), f"visit {number}")
             took.append(max(broker.arrivals.values()) - began)
         assert statistics.median(took) < 0.1, took
