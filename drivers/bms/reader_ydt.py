@@ -17,6 +17,10 @@ _QUESTIONS: tuple[Name, ...] = ("seplos", "pace", "eg4")
 """Dialects whose questions differ; Pylontech's is that of Seplos."""
 
 
+class _Refused(DeviceError):  # noqa: N818  (what the battery did; the base already says Error)
+    """The battery answered with an RTN that refuses."""
+
+
 class YdtReader:
     """Two questions: analogue values and alarms.
 
@@ -43,14 +47,17 @@ class YdtReader:
                 f"the answer fits {len(readings)} dialects", op="42", raw=frame.encode(), hint="set dialect"
             )
         self._spoken, module = readings[0]
-        alarms = decode_alarms(self._ask(ask, self._spoken, ALARMS, self._is_alarms).info, self._spoken)
-        pack = pack_of(module, self._spoken)
+        pack = replace(pack_of(module, self._spoken), dialect=None if self._fixed else self._spoken.name)
+        try:
+            alarms = decode_alarms(self._ask(ask, self._spoken, ALARMS, self._is_alarms).info, self._spoken)
+        except _Refused:
+            # A battery that does not know this command still tells everything else.
+            return replace(pack, protections=None)
         return replace(
             pack,
             protections=alarms.protections,
             charge_mos=alarms.charge_mos,
             discharge_mos=alarms.discharge_mos,
-            dialect=None if self._fixed else self._spoken.name,
         )
 
     def serial(self, ask: Ask, source: Source) -> str | None:
@@ -95,7 +102,7 @@ class YdtReader:
         shape = ReplyShape(("ydt1363", who), lambda received: find(received, answers))
         frame = decode(ask(Question(Frame(*who, cid2, info).encode(), shape)))
         if frame.cid2 != OK:
-            raise DeviceError(f"refused with RTN {frame.cid2:02X}", op=f"{cid2:02X}", raw=frame.encode())
+            raise _Refused(f"refused with RTN {frame.cid2:02X}", op=f"{cid2:02X}", raw=frame.encode())
         return frame
 
 

@@ -276,6 +276,17 @@ def test_a_refusal_is_an_error(rtn: int) -> None:
         bench.read()
 
 
+def test_a_battery_without_alarms() -> None:
+    """One that refuses only the question for its alarms is read, without protections and switches."""
+    bench = Bench(OPTIONS["pylontech"])
+    bench.spoil = lambda request, answer: (
+        replace(decode(request), cid2=0x04, info=b"").encode() if decode(request).cid2 == ALARMS else answer
+    )
+    pack = bench.read()
+    assert (pack.soc_pct, pack.protections, pack.charge_mos) == (80.0, None, None)
+    assert "protections" not in {reading.point for reading in pack.readings()}
+
+
 @pytest.mark.parametrize("change", [{"ver": 0x21}, {"adr": 9}, {"cid1": 0x4F}, {"cid2": 0x42}])
 def test_another_batterys_answer_is_no_answer(change: dict[str, int]) -> None:
     """Answers of another version, address or kind of device, and a question's echo, are passed over."""
