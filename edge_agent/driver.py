@@ -68,6 +68,7 @@ __all__ = [
     "Record",
     "ReplyShape",
     "Scalar",
+    "Scan",
     "Severity",
     "Simulator",
     "Site",
@@ -206,6 +207,17 @@ Decoder = Callable[[Capture], dict[str, Json]]
 
 A driver folder that can explain frames exports `DECODERS: Mapping[str, Decoder]`, protocol name -> decoder.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """How to find devices of a protocol nobody has described: one question, which only reads, for each address.
+
+    A driver folder whose devices can be found so exports `SCANS: Mapping[str, Scan]`, protocol name -> scan.
+    """
+
+    addresses: range
+    question: Callable[[int], tuple[bytes, ReplyShape]]
 
 
 @dataclass(frozen=True, slots=True)

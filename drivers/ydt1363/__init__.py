@@ -3,9 +3,11 @@
 from drivers.ydt1363.decoder import explain
 from drivers.ydt1363.driver import Ydt1363
 from drivers.ydt1363.options import YdtOptions as Options
+from drivers.ydt1363.scan import SCAN
 from drivers.ydt1363.simulator import YdtSimulator as Simulator
 
 DRIVER = Ydt1363
 DECODERS = {"ydt1363": explain}
+SCANS = {"ydt1363": SCAN}
 
-__all__ = ["DECODERS", "DRIVER", "Options", "Simulator"]
+__all__ = ["DECODERS", "DRIVER", "SCANS", "Options", "Simulator"]

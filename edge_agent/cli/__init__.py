@@ -10,7 +10,20 @@ import sys
 from edge_agent import __version__
 from edge_agent.errors import AgentError, ConfigError
 
-VERBS = ("run", "check", "check-profile", "demo", "status", "probe", "decode", "tail", "export", "drivers")
+VERBS = (
+    "run",
+    "check",
+    "check-profile",
+    "demo",
+    "status",
+    "probe",
+    "sniff",
+    "scan",
+    "decode",
+    "tail",
+    "export",
+    "drivers",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
