@@ -1,5 +1,6 @@
 """What every test may use: the `needs` marker, which leaves a test out aloud where a system program is missing."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -28,12 +29,17 @@ PACKAGES = {
 HEADERS = {"libmodbus": Path("/usr/include/modbus/modbus.h")}
 """Libraries for C programs are no programs themselves: their header tells."""
 
+MODULES = {"libosdp": "osdp_sys"}
+"""Optional Python packages -> module; they come with an extra of the agent instead of a Debian package."""
+
 _left_out: set[str] = set()
 
 
 def _present(program: str) -> bool:
     if program in HEADERS:
         return HEADERS[program].exists()
+    if program in MODULES:
+        return importlib.util.find_spec(MODULES[program]) is not None
     return bool(shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin"))
 
 
@@ -43,8 +49,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for program in marker.args:
             if _present(program):
                 continue
-            _left_out.add(PACKAGES[program])
-            message = f"{program} is missing: sudo apt install {PACKAGES[program]}"
+            if program in MODULES:
+                message = f"{program} is missing: uv pip install {program}"
+            else:
+                _left_out.add(PACKAGES[program])
+                message = f"{program} is missing: sudo apt install {PACKAGES[program]}"
             if os.environ.get("REQUIRE_ALL") == "1":
                 pytest.fail(message, pytrace=False)
             pytest.skip(message)

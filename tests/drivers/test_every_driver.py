@@ -1,5 +1,6 @@
 """The contract of every driver folder: complete, configurable, and never wrong on a bad wire."""
 
+import os
 import re
 import threading
 import tomllib
@@ -42,9 +43,23 @@ TIERS = {"sketch", "simulated", "witnessed", "soaked"}
 DEVICE_KEYS = {"name", "link", "driver", "every", "may_be_absent", "label"}
 """Keys of a `[[device]]` that are the agent's own; all others are the driver's options."""
 SITE = Site(card_key=CardKey("test", b"a secret of the tests, 32 bytes.."))
+EXTRAS = {"osdp": "libosdp"}
+"""Drivers that cannot speak without an optional package."""
 MAX_REPLY_DELAY = 2.0
 PATIENCE = 10.0
 """Seconds (real) after which a thread that should have ended has failed."""
+
+
+def secret_file(text: str) -> str:
+    """Return the path of a file in memory that holds `text`, for this process alone."""
+    number = os.memfd_create("secret")
+    os.fchmod(number, 0o600)
+    os.write(number, text.encode())
+    return f"/proc/{os.getpid()}/fd/{number}"
+
+
+KEY_FILE = secret_file("00112233445566778899aabbccddeeff")
+"""Stands in for every `key_file` that a README names."""
 
 FOLDERS = sorted(folder.parent for folder in vectors.DRIVERS.glob("*/__init__.py"))
 
@@ -85,6 +100,8 @@ class Case:
     def options(self) -> Options:
         """The driver's own keys, validated."""
         own = {key: value for key, value in self.table.items() if key not in DEVICE_KEYS}
+        if "key_file" in own:
+            own["key_file"] = KEY_FILE
         return self.cls.Options.model_validate(own)
 
     def build(self) -> Any:
@@ -96,7 +113,14 @@ CASES = [Case(folder.name, table) for folder in FOLDERS for table in documented_
 each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 POLLED = [case for case in CASES if case.cls.wire in {Wire.SERIAL, Wire.UDP} and isinstance(case.build(), Driver)]
 LISTENERS = [case for case in CASES if isinstance(case.build(), Listener)]
-each_polled = pytest.mark.parametrize("case", POLLED, ids=str)
+
+
+def marks(case: Case) -> list[pytest.MarkDecorator]:
+    """What a test of this case needs."""
+    return [pytest.mark.needs(EXTRAS[case.driver])] if case.driver in EXTRAS else []
+
+
+each_polled = pytest.mark.parametrize("case", [pytest.param(case, marks=marks(case)) for case in POLLED], ids=str)
 
 
 class Bench:
@@ -167,7 +191,12 @@ MUST_WORK = {"whole", "byte by byte", "local echo", "leading noise", "glued repl
 """Troubles that a sound link and codec see through: no poll may fail."""
 DAMAGE = {"1 in 7 bytes flipped", "echo, flips", "late and flipped"}
 """Troubles that a datagram cannot have: its own checksum stands before the driver's."""
-TROUBLED = [(case, name) for case in POLLED for name in TROUBLES if case.cls.wire is Wire.SERIAL or name not in DAMAGE]
+TROUBLED = [
+    pytest.param(case, name, marks=marks(case))
+    for case in POLLED
+    for name in TROUBLES
+    if case.cls.wire is Wire.SERIAL or name not in DAMAGE
+]
 
 
 LATEST = MAX_REPLY_DELAY - 0.05
