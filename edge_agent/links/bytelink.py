@@ -18,6 +18,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from edge_agent.clock import Clock
 from edge_agent.driver import Chunk, DeviceError, LineRequest, Link, LinkError, LinkTimeout, ReplyShape
+from edge_agent.links.echo import Echo
+from edge_agent.links.late import LateAnswers
 from edge_agent.links.line import Line
 
 _MAX_REPLY = 4096
@@ -62,14 +64,6 @@ Tap = Callable[[str, bytes], None]
 """Sees every conversation: direction (">" sent, "<" received) and bytes; for `probe` and captures."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Until `until` (monotonic s) answers of one shape may still come; all of them to `request`, if it is given."""
-
-    until: float
-    request: bytes = b""
-
-
 class ByteLink:
     """A wire that carries bytes, owned by one Worker."""
 
@@ -84,8 +78,8 @@ class ByteLink:
         self._unasked: deque[Chunk] = deque()
         self._quiet_since = 0.0
         self._line: Line | None = None
-        self._echoes = False
-        self._blocked: dict[Hashable, _Block] = {}
+        self._echo = Echo(self._timing.echo)
+        self._late = LateAnswers(clock)
 
     @property
     def is_open(self) -> bool:
@@ -131,8 +125,7 @@ class ByteLink:
 
     def ready_at(self, key: Hashable) -> float:
         """Monotonic time (s) from which any question with this reply key may be asked again."""
-        block = self._blocked.get(key)
-        return block.until if block else 0.0
+        return self._late.until(key)
 
     def monotonic(self) -> float:
         """See `driver.Link.monotonic`."""
@@ -149,37 +142,32 @@ class ByteLink:
         self._drain()
         port = self._need()
         self._show(">", request)
-        port.write(request)
         sent = self._clock.monotonic()
-        late = sent + self._timing.max_reply_delay
         try:
+            port.write(request)
+            sent = self._clock.monotonic()
             frame = self._receive(request, reply, sent + within)
         except LinkError:
-            self._blocked[reply.key] = _Block(late)
+            self._late.expect(reply.key, sent + self._timing.max_reply_delay)
             raise
         except DeviceError as error:
             spent = 0 < reply.size <= len(error.raw)
-            self._blocked[reply.key] = _Block(late, request if spent else b"")
+            self._late.expect(reply.key, sent + self._timing.max_reply_delay, request if spent else b"")
             raise
         else:
             if repeated:
                 # This may have been the late answer to the first try; the one to this try then is still to come.
-                self._blocked[reply.key] = _Block(late, request)
+                self._late.expect(reply.key, sent + self._timing.max_reply_delay, request)
             return frame
         finally:
             self._quiet_since = self._clock.monotonic()
 
     def _rest_before(self, request: bytes, reply: ReplyShape) -> bool:
         """Wait until `request` may be sent; True if it goes out early, as the repetition of itself."""
-        now = self._clock.monotonic()
         free_at = self._quiet_since + max(self._timing.guard, reply.guard, self._line.guard if self._line else 0.0)
-        self._blocked = {other: block for other, block in self._blocked.items() if block.until > now}
-        block = self._blocked.pop(reply.key, None)
-        if block is not None and block.request == request:
-            self._rest_until(free_at)
-            return True
-        self._rest_until(max(free_at, block.until if block else 0.0))
-        return False
+        settled = self._late.settle(reply.key, request)
+        self._rest_until(max(free_at, settled or 0.0))
+        return settled is None
 
     def _tune(self, line: Line | None) -> None:
         """Change the line while the wire is idle, and give the others one character and their guard to notice."""
@@ -198,10 +186,10 @@ class ByteLink:
         received = b""
         ambiguous = reply.find(request) is not None
         while True:
-            body = self._without_echo(request, received, ambiguous=ambiguous)
+            body = self._echo.cut(request, received, ambiguous=ambiguous)
             if (frame := reply.find(body)) is not None:
                 if not ambiguous:
-                    self._learn(request, received, frame)
+                    self._echo.learn(request, received[: received.find(frame)])
                 before, _, after = body.partition(frame)
                 self._keep(before)
                 self._keep(after)
@@ -226,31 +214,10 @@ class ByteLink:
 
         Not while the bytes may be another question's late answer or a damaged echo.
         """
-        if self._blocked or not reply.size:
+        if self._late or not reply.size:
             return False
-        damaged_echo = self._echoes and len(body) == len(received)
+        damaged_echo = self._echo.heard and len(body) == len(received)
         return len(body) >= reply.size + (len(request) if damaged_echo else 0)
-
-    def _without_echo(self, request: bytes, received: bytes, *, ambiguous: bool) -> bytes:
-        """Cut the local echo off.
-
-        An answer that equals its request byte for byte (a lock board's "failed") cannot be told from an echo by
-        content, so there only what the link has shown before, or the setting, decides.
-        """
-        echo = self._timing.echo
-        if echo == "yes" or (echo == "auto" and ambiguous and self._echoes):
-            return received[len(request) :]
-        if echo == "auto" and not ambiguous and received.startswith(request):
-            return received[len(request) :]
-        return received
-
-    def _learn(self, request: bytes, received: bytes, frame: bytes) -> None:
-        """Note whether this wire echoes; an echo that came damaged proves nothing either way."""
-        before = received[: received.find(frame)]
-        if request in before:
-            self._echoes = True
-        elif not before:
-            self._echoes = False
 
     def _drain(self) -> None:
         """Set aside what came unasked: an answer to an earlier question must not meet this one."""
