@@ -8,6 +8,7 @@ jumps ten years can make anything old. Each step looks at a few hundred rows, so
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -98,7 +99,9 @@ class Quota:
         self.tallies = {stream: self._recount(stream, state.get(TALLY + stream)) for stream in STREAMS}
         self._sealed = self.tallies
         self._stored_at = 0
-        self._thinned = int(state.get(THINNED, "0"))
+        self._thinned = 0
+        with suppress(ValueError):
+            self._thinned = int(state.get(THINNED, "0"))
         self._making_room: set[str] = set()
         self._leaving: dict[str, tuple[int, int]] = {}
 
@@ -147,7 +150,11 @@ class Quota:
 
     def _recount(self, stream: str, stored: str | None) -> Tally:
         """Return what was stored plus the few rows that have come since."""
-        before = Tally() if stored is None else Tally(*json.loads(stored))
+        before = Tally()
+        if stored is not None:
+            # What a damage has left may make no sense; then every row is counted.
+            with suppress(ValueError, TypeError):
+                before = Tally(*map(int, json.loads(stored)))
         query = f"SELECT max(id), count(*), coalesce(sum({_SIZE}), 0) FROM {stream} WHERE id > ?"  # noqa: S608
         upto, rows, size = self._journal.db.execute(query, (before.upto,)).fetchone()
         return Tally(upto or before.upto, before.rows + rows, before.bytes + size)

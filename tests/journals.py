@@ -14,7 +14,9 @@ from edge_agent.clock import FakeClock
 from edge_agent.journal import Journal, Row
 from edge_agent.journal_file import connect
 from edge_agent.journal_open import Opened, open_journal
+from edge_agent.journal_quota import Limits
 from edge_agent.journal_reader import Reader
+from edge_agent.journal_reserve import Reserve
 from edge_agent.journal_upkeep import Upkeep
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture, View
@@ -89,6 +91,11 @@ class Bench:
         self.script = Script()
         self.cabinets: list[Cabinet] = []
         self.check_up_to = 1 << 30
+        self.limits = Limits()
+        self.cap = 512_000_000
+        """Bytes that the file itself may take; far above the limits where a test fills streams faster than they empty."""
+        self.free = 10 << 30
+        """Bytes free on the disk, as the agent is told."""
         self.opened: Opened
         self.journal: Journal
         self.recorder: Recorder
@@ -107,7 +114,8 @@ class Bench:
         )
         self.journal = self.opened.journal
         self.picture = Picture()
-        self.upkeep = Upkeep(self.opened)
+        reserve = Reserve(self.journal, self.cap, free=lambda: self.free)
+        self.upkeep = Upkeep(self.opened, self.limits, reserve=reserve)
         self.recorder = Recorder(
             self.journal, self.clock, self.settings, self.picture, self.cabinets, upkeep=self.upkeep
         )
