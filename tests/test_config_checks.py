@@ -104,6 +104,15 @@ def test_ports_are_taken_once(tmp_path: Path) -> None:
     )
 
 
+def test_addresses_on_the_network_are_taken_once() -> None:
+    """Two links to one controller would count everything twice."""
+    links = "".join(f'\n[[link]]\nname = "net-{n}"\nkind = "udp"\nhost = "192.168.1.100"\n' for n in (1, 2))
+    assert (
+        "44: link \"net-2\": 192.168.1.100 port 60000 is that of link 'net-1' too – everything there would be counted"
+        " twice" in said(GOOD + links)
+    )
+
+
 def test_gpio_lines_are_taken_once() -> None:
     """One GPIO line serves one input, across devices and within one."""
     text = GOOD + '\n[[device]]\nname = "more"\nlink = "header"\ndriver = "inputs"\ncontacts = { x = { line = 17 } }\n'

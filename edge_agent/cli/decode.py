@@ -28,7 +28,7 @@ _OWN = frozenset(
 """Keys of a line that are not handed to the decoder as options."""
 _CHOOSERS = (
     *("model", "dialect", "variant", "family", "framing", "format", "bit_count", "word_order", "feedback"),
-    *("cell_count_from_94", "tag", "protocol_version"),
+    *("answers_register", "cell_count_from_94", "tag", "protocol_version", "cp_random_hex"),
 )
 """Keys of `decoded` that say what the bytes alone often do not (kind of device, earlier answers): given as options."""
 _TOLERANCE = 1e-6
@@ -139,22 +139,29 @@ def _outcomes(file: Path, known: Mapping[str, Decoder]) -> Iterator[tuple[int, M
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise AgentError(f"{file} cannot be read: {error}") from error
+    asked: Mapping[str, Any] = {}
     for number, entry in enumerate(text.splitlines(), 1):
         if not entry.strip():
             continue
         try:
             line = json.loads(entry)
-            capture = _capture(line)
+            capture = _capture(line, asked)
         except (AgentError, ValueError, TypeError, AttributeError, KeyError) as error:
             yield number, {}, Outcome({}, f"not a line of captured bytes: {error}")
         else:
+            asked = line if capture.direction == "request" else {}
             yield number, line, explain(str(line["protocol"]), capture, known)
 
 
-def _capture(line: Mapping[str, Any]) -> Capture:
+def _capture(line: Mapping[str, Any], before: Mapping[str, Any]) -> Capture:
+    """Return what a line holds. A request of the same source `before` it may be what it answers: option
+    `request_before`, for decoders that can tell whether the two belong together.
+    """
     decoded = line.get("decoded", {})
     options = {key: decoded[key] for key in _CHOOSERS if key in decoded}
     options |= {key: value for key, value in line.items() if key not in _OWN and isinstance(value, str | int | float)}
+    if before and all(line.get(key) == before.get(key) for key in ("protocol", "source")):
+        options["request_before"] = before["frame_hex"]
     request = line.get("request_hex")
     return Capture(
         data=_bytes(line["frame_hex"], "frame_hex"),
