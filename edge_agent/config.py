@@ -216,6 +216,16 @@ class Page(Table):
         return int(self.listen.rpartition(":")[2])
 
 
+class Commands(Table):
+    """What the centre may ask of this station. A command that is not named here is refused, answered and audited."""
+
+    allow: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,31}/([a-z0-9][a-z0-9_-]*|\*)$")], ...] = (
+        "journal/*",
+    )
+    """Allowed commands as `device/name`, or `device/*` for all of a device. `journal/*` only asks for records again and
+    says which ones the centre has stored."""
+
+
 class Telemetry(Table):
     """How often values are told to the centre."""
 
@@ -337,6 +347,8 @@ class Config(Table):
     """The status page."""
     telemetry: Telemetry = Telemetry()
     """How often values are told to the centre."""
+    commands: Commands = Commands()
+    """What the centre may ask."""
     link: tuple[Link, ...] = ()
     """The wires."""
     device: tuple[Device, ...] = ()

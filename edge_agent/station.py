@@ -19,6 +19,7 @@ from edge_agent import __version__
 from edge_agent.cabinet import Cabinet, CabinetLayout, SlotLayout
 from edge_agent.cards import CardKey
 from edge_agent.clock import Clock, SystemClock
+from edge_agent.commands import SEEN, Gate
 from edge_agent.config import Config, Device
 from edge_agent.config_cabinet import Cabinet as CabinetConfig
 from edge_agent.config_links import Link as LinkConfig
@@ -95,6 +96,7 @@ class Station:
             self.journal, self.clock, _recorder_settings(config), self.picture, cabinets, upkeep=self._upkeep
         )
         self.recorder.poll_now = self._poll_now
+        self.gate = Gate(self.recorder, self.clock, config.commands.allow, _under(SEEN, state))
         self._declare(opened)
         self.page: PageServer | None = None
 
@@ -203,6 +205,7 @@ class Station:
             reader=self.reader,
             connect=self._connect,
             sink=self.recorder,
+            gate=self.gate,
             picture=self.picture,
             clock=self.clock,
         )
@@ -326,6 +329,10 @@ def _recorder_settings(config: Config) -> RecorderSettings:
         publish_card_ref=config.cards.publish_card_ref,
         flash_budget=config.journal.flash_budget,
     )
+
+
+def _under(prefix: str, state: Mapping[str, str]) -> dict[str, str]:
+    return {key: text for key, text in state.items() if key.startswith(prefix)}
 
 
 def _stored(state: Mapping[str, str], name: str) -> Mapping[str, Any] | None:

@@ -79,8 +79,8 @@ class Connection(Protocol):
     def wake(self) -> None:
         """Make `pump` return at once (from another thread)."""
 
-    def close(self) -> None:
-        """Say DISCONNECT and let go; never raises."""
+    def close(self, *, in_peace: bool) -> None:
+        """Say DISCONNECT and let go; unless `in_peace` the broker is to publish the will. Never raises."""
 
 
 class _Socket(ssl.SSLSocket):

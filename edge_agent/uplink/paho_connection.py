@@ -27,6 +27,7 @@ from edge_agent.uplink.connection import Acknowledged, Broker, Happening, Lost, 
 _CONNECT_TIMEOUT = 10.0
 _PUBACK_CODES = frozenset({0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
 """Refusals that a PUBACK may carry (MQTT 5, table 3-4); paho takes any other for a malformed packet."""
+_WITH_WILL = ReasonCode(PacketTypes.DISCONNECT, identifier=0x04)
 _SUCCESS = ReasonCode(PacketTypes.PUBACK)
 _NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
 _DEFAULT_RECEIVE_MAXIMUM = 65_535
@@ -157,10 +158,10 @@ class PahoConnection:
         """See `Connection.wake`."""
         self._waker.set()
 
-    def close(self) -> None:
+    def close(self, *, in_peace: bool) -> None:
         """See `Connection.close`."""
         self._client.on_disconnect = None
-        self._client.disconnect()
+        self._client.disconnect(None if in_peace else _WITH_WILL)
         self._client.loop_write()
         sock = self._client.socket()
         if sock is not None:

@@ -70,10 +70,9 @@ class Topics:
         return f"{self.base}/cmd/#"
 
     def verb(self, topic: str) -> str | None:
-        """Return `<device>/<name>` of a command's topic, None if it is none."""
+        """Return what a command's topic asks for, `<device>/<name>`; None if it is no command."""
         prefix = f"{self.base}/cmd/"
-        verb = topic.removeprefix(prefix)
-        return verb if topic.startswith(prefix) and verb.count("/") == 1 else None
+        return topic.removeprefix(prefix) if topic.startswith(prefix) else None
 
     def reply(self, command: str) -> str:
         """Where the answer to the command of this id is published."""

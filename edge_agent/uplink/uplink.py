@@ -1,4 +1,4 @@
-"""Carries the journal to the broker, from its own thread; everything it must not lose stays in the journal.
+"""Carries the journal to the broker and commands back, from its own thread; what must not be lost is in the journal.
 
 `step()` moves what can be moved and returns; it waits inside `Connection.pump`, so a new record leaves at once. A row
 is forgotten only on a PUBACK with a reason code below 0x80: never on a timeout, never on "handed to the library".
@@ -6,24 +6,26 @@ is forgotten only on a PUBACK with a reason code below 0x80: never on a timeout,
 
 import logging
 import random
-import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from edge_agent.clock import Clock
+from edge_agent.commands import Gate
 from edge_agent.errors import UplinkError
 from edge_agent.journal_reader import Reader
-from edge_agent.picture import Link, Picture
+from edge_agent.picture import Picture
 from edge_agent.records import Alarm, Severity
-from edge_agent.uplink import payloads
 from edge_agent.uplink.backoff import Backoff, Pauses
-from edge_agent.uplink.connection import Acknowledged, Connection, Happening, Lost, Message, Opened
-from edge_agent.uplink.outbox import Outbox, Outgoing
+from edge_agent.uplink.connection import Acknowledged, Connection, Happening, Lost, Message, Opened, Received
+from edge_agent.uplink.inbox import Inbox
+from edge_agent.uplink.outbox import Outbox, Outgoing, Replay
+from edge_agent.uplink.presence import Presence
 from edge_agent.uplink.refusals import Refusals
 from edge_agent.uplink.set_aside import KEPT, SetAside
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.traffic import STATION, Sink, Traffic
+from edge_agent.uplink.verbs import JournalVerbs
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,6 @@ _LONG_PAUSE_S = 300.0
 _STEADY_S = 600.0
 """A connection that lasted so long ends the suspicion that somebody else uses our identity."""
 _FAREWELL_S = 2.0
-_REPORT_EVERY_S = 1.0
 _LONGEST_STEP = 60.0
 """A name server that hangs holds `connect` for about so long."""
 
@@ -64,6 +65,7 @@ class Uplink:
         reader: Callable[[], Reader],
         connect: Callable[[Message], Connection],
         sink: Sink,
+        gate: Gate,
         picture: Picture,
         clock: Clock,
         rng: random.Random | None = None,
@@ -75,17 +77,16 @@ class Uplink:
         self._picture = picture
         self._clock = clock
         self._backoff = Backoff(settings.pauses, rng or random.SystemRandom())
+        self._presence = Presence(settings.topics, settings.broker_name, picture, clock)
+        self._inbox = Inbox(settings.topics, gate)
+        JournalVerbs(gate, reader, sink.remember, self._replay)
         self._reader: Reader | None = None
         self._outbox: Outbox | None = None
         self._traffic: Traffic | None = None
         self._connection: Connection | None = None
         self._opened = False
-        self._session = ""
-        self._since = self._turned_at = clock.monotonic()
+        self._since = clock.monotonic()
         self._retry_at: float | None = None
-        self._report_at = 0.0
-        self._connections = 0
-        self._why = ""
         self._conflict = True
         self._wanted = threading.Event()
         self._stop = threading.Event()
@@ -105,6 +106,12 @@ class Uplink:
         """Make `run` say good-bye and return."""
         self._stop.set()
         self.wake()
+
+    def _replay(self, replay: Replay) -> bool:
+        outbox = self._outbox
+        accepted = outbox is not None and outbox.replay(replay)
+        self.wake()
+        return accepted
 
     # ---- the uplink's thread
 
@@ -134,35 +141,33 @@ class Uplink:
         """Do what can be done now; return the seconds to rest (0 while connected: the waiting is done in `pump`)."""
         outbox, traffic = self._prepare()
         now = self._clock.monotonic()
-        if self._connection is None:
+        rest = 0.0
+        if self._connection is not None:
+            self._exchange(self._connection, outbox, traffic)
+            self._watch(traffic)
+        else:
             if self._retry_at is None:
                 self._retry_at = now + self._backoff.at_start(now, backlog=any(outbox.delivery.pending().values()))
-            if now < self._retry_at and not (self._critical_waits(outbox) and self._backoff.may_jump(now)):
-                self._report(outbox, traffic)
-                return self._retry_at - now
-            self._open(now)
-            return 0.0
-        try:
-            rest = traffic.fill(self._connection, now, self._now_ms()) if self._opened else 1.0
-            happenings = self._connection.pump(rest)
-        except UplinkError as error:
-            happenings = [Lost(str(error))]
-        self._handle(happenings, outbox, traffic)
-        self._watch(traffic)
-        self._report(outbox, traffic)
-        return 0.0
+            if now >= self._retry_at or (self._critical_waits(outbox) and self._backoff.may_jump(now)):
+                self._open(now)
+            else:
+                rest = self._retry_at - now
+        if self._presence.due():
+            idle = self._opened and not traffic.in_flight and not any(outbox.delivery.pending().values())
+            traffic.tidy(now, idle=idle)
+            self._presence.show(outbox.delivery, traffic)
+        return rest
 
     def _prepare(self) -> tuple[Outbox, Traffic]:
         if self._outbox is None or self._traffic is None:
             settings = self._settings
-            self._reader = self._open_reader()
+            self._reader = reader = self._open_reader()
             refusals = Refusals()
-            aside = SetAside(self._reader.remembered(KEPT), self._sink, self._clock)
-            self._outbox = Outbox(
-                self._reader, settings.topics, self._picture, refusals, info=settings.info, pace=settings.pace
-            )
-            self._traffic = Traffic(self._outbox, refusals, aside, self._reader, self._sink)
-            self._report(self._outbox, self._traffic, force=True)
+            aside = SetAside(reader.remembered(KEPT), self._sink, self._clock)
+            info, pace = settings.info, settings.pace
+            self._outbox = Outbox(reader, settings.topics, self._picture, refusals, info=info, pace=pace)
+            self._traffic = Traffic(self._outbox, refusals, aside, reader, self._sink)
+            self._show()
         return self._outbox, self._traffic
 
     def _critical_waits(self, outbox: Outbox) -> bool:
@@ -171,57 +176,63 @@ class Uplink:
         return critical and outbox.delivery.pending()["alarm"] > 0
 
     def _open(self, now: float) -> None:
-        self._session = secrets.token_hex(8)
-        topic = self._settings.topics.leaf("status")
-        will = Message(topic, payloads.status(online=False, session=self._session, reason="lost"), retain=True)
         self._since = now
         try:
-            self._connection = self._connect(will)
+            self._connection = self._connect(self._presence.begin())
         except UplinkError as error:
             self._lost(Lost(str(error)))
 
-    def _handle(self, happenings: list[Happening], outbox: Outbox, traffic: Traffic) -> None:
+    def _exchange(self, connection: Connection, outbox: Outbox, traffic: Traffic) -> None:
+        """Send what may be sent, wait for what comes, and act on it."""
+        try:
+            more = self._inbox.step(outbox)
+            rest = traffic.fill(connection, self._clock.monotonic(), self._now_ms()) if self._opened else 1.0
+            self._handle(connection, connection.pump(0.0 if more else rest), traffic)
+        except UplinkError as error:
+            self._lost(Lost(str(error)))
+
+    def _handle(self, connection: Connection, happenings: list[Happening], traffic: Traffic) -> None:
         now = self._clock.monotonic()
         lost: Lost | None = None
         for happening in happenings:
             if isinstance(happening, Acknowledged):
                 traffic.acknowledged(happening, now)
+            elif isinstance(happening, Received):
+                self._inbox.put(happening)
             elif isinstance(happening, Opened):
-                self._begin(happening, outbox, traffic, now)
-            elif isinstance(happening, Lost):
+                self._begin(connection, happening, traffic, now)
+            else:
                 # The first word says why; what the library adds while it cleans up does not.
                 lost = lost or happening
         traffic.settle()
         if lost is not None:
             self._lost(lost)
 
-    def _begin(self, opened: Opened, outbox: Outbox, traffic: Traffic, now: float) -> None:
+    def _begin(self, connection: Connection, opened: Opened, traffic: Traffic, now: float) -> None:
         self._opened = True
-        self._connections += 1
-        if self._why or self._connections == 1:
+        self._since = now
+        if self._presence.online():
             log.warning("uplink is online broker=%s pending=%s", self._settings.broker_name, traffic.pending())
-        self._why = ""
-        self._since = self._turned_at = now
-        traffic.begin(self._session, self._settings.window, opened, now)
-        self._report(outbox, traffic, force=True)
+        traffic.begin(self._presence.session, self._settings.window, opened, now)
+        self._show()
+        connection.subscribe(self._settings.topics.commands)
 
     def _watch(self, traffic: Traffic) -> None:
         """Look for a connection that is none, and for one that has proved itself."""
+        now = self._clock.monotonic()
         if self._connection is None:
             return
-        now = self._clock.monotonic()
         if not self._opened:
             if now - self._since > _OPENING_S:
                 self._lost(Lost("broker accepts the connection but does not answer"))
-            return
-        if traffic.in_flight and now - traffic.progress_at > _NO_PROGRESS_S:
+        elif traffic.in_flight and now - traffic.progress_at > _NO_PROGRESS_S:
             self._lost(Lost(f"broker acknowledges nothing for {_NO_PROGRESS_S:.0f} s"))
-            return
-        if traffic.answered:
-            self._backoff.success()
-        if self._conflict and now - self._since > _STEADY_S:
-            self._conflict = False
-            self._sink.submit(STATION, [Alarm("identity_conflict", active=False)])
+        else:
+            if traffic.answered:
+                self._backoff.success()
+            if self._conflict and now - self._since > _STEADY_S:
+                self._conflict = False
+                self._sink.submit(STATION, [Alarm("identity_conflict", active=False)])
 
     def _lost(self, lost: Lost) -> None:
         """The connection is over; plan the next one."""
@@ -233,58 +244,37 @@ class Uplink:
             self._sink.submit(STATION, [Alarm("identity_conflict", active=True)])
         elif lost.code in _NOT_AUTHORISED:
             pause = max(pause, min(_LONG_PAUSE_S, self._settings.pauses.ceiling))
-        if lost.why != self._why:
+        if self._presence.offline(lost.why):
             log.error("uplink is offline, next attempt in %.0f s: %s", pause, lost.why)
-        if self._opened:
-            self._turned_at = now
         if self._traffic is not None:
             self._traffic.end(lost.code, now)
         self._drop()
-        self._why = lost.why
         self._retry_at = now + pause
-        if self._outbox is not None and self._traffic is not None:
-            self._report(self._outbox, self._traffic, force=True)
+        self._show()
 
-    def _drop(self) -> None:
+    def _drop(self, *, in_peace: bool = False) -> None:
         connection, self._connection = self._connection, None
         self._opened = False
         if connection is not None:
-            connection.close()
+            connection.close(in_peace=in_peace)
 
     def _farewell(self) -> None:
-        """A clean stop is not a loss: say so, and give the last acknowledgements a moment."""
-        outbox, traffic, connection = self._outbox, self._traffic, self._connection
-        if connection is None or not self._opened or outbox is None or traffic is None:
+        """Say that this is a clean stop, and give the last acknowledgements a moment."""
+        traffic, connection = self._traffic, self._connection
+        if connection is None or not self._opened or traffic is None:
             return
-        topic = self._settings.topics.leaf("status")
-        payload = payloads.status(online=False, session=self._session, now_ms=self._now_ms(), reason="stopped")
         deadline = self._clock.monotonic() + _FAREWELL_S
         try:
-            traffic.send(connection, Outgoing(Message(topic, payload, retain=True)), self._clock.monotonic())
+            traffic.send(connection, Outgoing(self._presence.stopped()), self._clock.monotonic())
             while traffic.in_flight and self._connection and (left := deadline - self._clock.monotonic()) > 0:
-                self._handle(connection.pump(left), outbox, traffic)
+                self._handle(connection, connection.pump(left), traffic)
+            self._drop(in_peace=True)
         except UplinkError as error:
             log.warning("broker went before the good-bye: %s", error)
 
-    def _report(self, outbox: Outbox, traffic: Traffic, *, force: bool = False) -> None:
-        now = self._clock.monotonic()
-        if not force and now < self._report_at:
-            return
-        self._report_at = now + _REPORT_EVERY_S
-        traffic.tidy(now, idle=self._opened and not traffic.in_flight and not any(outbox.delivery.pending().values()))
-        link = Link(
-            online=self._opened,
-            since_mono=self._turned_at,
-            why=self._why,
-            broker=self._settings.broker_name,
-            pending=traffic.pending(),
-            oldest_ms=outbox.delivery.oldest_ms(),
-            published=traffic.published,
-            acknowledged=outbox.delivery.acknowledged,
-            connections=self._connections,
-        )
-        if link != self._picture.view.uplink:
-            self._picture.change(lambda view: replace(view, uplink=link))
+    def _show(self) -> None:
+        if self._outbox is not None and self._traffic is not None:
+            self._presence.show(self._outbox.delivery, self._traffic)
 
     def _now_ms(self) -> int:
         return round(self._clock.wall() * 1000)

@@ -21,6 +21,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.clock import SystemClock
+from edge_agent.commands import Gate
 from edge_agent.journal import Batch, Journal, Row
 from edge_agent.journal_open import open_journal
 from edge_agent.journal_reader import Reader
@@ -121,6 +122,7 @@ def ours(directory: Path, port: int) -> dict[str, float]:
         reader=lambda: Reader(directory),
         connect=lambda will: PahoConnection(Broker("127.0.0.1", port, "s1", window=WINDOW), will),
         sink=recorder,
+        gate=Gate(recorder, clock, (), {}),
         picture=picture,
         clock=clock,
     )

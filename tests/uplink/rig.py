@@ -2,18 +2,22 @@
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import time
+from datetime import UTC, datetime, time
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from edge_agent.clock import FakeClock
+from edge_agent.commands import Gate
 from edge_agent.demo.broker import Behaviour, Broker
 from edge_agent.demo.broker import Message as Seen
 from edge_agent.demo.broker_thread import BrokerThread
+from edge_agent.demo.mqtt_properties import Properties
 from edge_agent.journal_open import open_journal
 from edge_agent.journal_reader import Reader
 from edge_agent.ledger import Calendar
@@ -111,6 +115,7 @@ class Rig:
     address: Address
     connections: list[Connection] = field(default_factory=list)
     connect: Callable[[Sent], Connection] | None = None
+    recording: bool = False
 
     def __post_init__(self) -> None:
         self.uplink = self._make()
@@ -127,11 +132,13 @@ class Rig:
 
     def _make(self) -> Uplink:
         store = self.store
+        self.gate = Gate(store.recorder, store.clock, ("journal/*",), {})
         uplink = Uplink(
             self.settings,
             reader=store.reader,
             connect=self.connect or self._connect,
             sink=store.recorder,
+            gate=self.gate,
             picture=store.picture,
             clock=store.clock,
             rng=random.Random(1),
@@ -166,9 +173,35 @@ class Rig:
 
     def step(self) -> float:
         """One step without waiting for anything; both sides get their turn."""
-        self.store.recorder.step()
+        if not self.recording:
+            self.store.recorder.step()
         self.uplink.wake()
         return self.uplink.step()
+
+    @contextmanager
+    def recorder_running(self) -> Iterator[None]:
+        """Let the recorder work in its own thread: a command waits for it."""
+        thread = threading.Thread(target=self.store.recorder.run, args=(lambda _deadline: None,))
+        self.recording = True
+        thread.start()
+        try:
+            yield
+        finally:
+            self.store.recorder.stop()
+            thread.join()
+            self.recording = False
+
+    def command(self, verb: str, *, reply_to: str | None = None, **body: Any) -> None:
+        """Publish a command as an operator would; `id`, `by` and `ts` are filled in."""
+        expiry = 30
+        ts = datetime.fromtimestamp(self.clock.wall(), tz=UTC).isoformat()
+        payload = json.dumps({"id": "c1", "by": "tester", "ts": ts} | body).encode()
+        properties = Properties(message_expiry_interval=expiry, response_topic=reply_to, correlation_data=b"\x07")
+        self.broker.call(
+            lambda broker: broker.publish(
+                Seen(f"{BASE}/cmd/{verb}", payload, 1, False, expiry, properties, "operator", broker.clock())
+            )
+        )
 
     def until(self, met: Callable[[], object], *, advance: float = 0.0, patient: bool = True) -> None:
         """Step until `met`, each time letting `advance` seconds of station time pass.

@@ -208,3 +208,13 @@ def test_ids_never_change(tmp_path: Path) -> None:
         rig.messages.clear()
         rig.drained()
         assert ids(rig.bodies("event/")) == ids(first)
+
+
+def test_will_after_giving_up(tmp_path: Path) -> None:
+    """When the uplink itself gives a connection up, the broker still tells everyone that the station is lost."""
+    with Rig.of(tmp_path) as rig:
+        rig.online()
+        rig.behave(never_ack=True)
+        rig.store.visits(1)
+        rig.until(lambda: not rig.link.online, advance=1.0, patient=False)
+        rig.until(lambda: any(body.get("reason") == "lost" for body in rig.bodies("status")), patient=False)
