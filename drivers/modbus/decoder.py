@@ -1,7 +1,8 @@
 """What captured Modbus frames mean: the frame itself, and with a known model the values of its registers.
 
 A reply does not say which registers it carries. They are known from its request, from the option `answers_register`,
-or where so many registers in a row make sense at only one place of the model's map; else they stay bare registers.
+from a fitting request just before it (option `request_before`, hexadecimal), or where so many registers in a row make
+sense at only one place of the model's map; else they stay bare registers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -85,16 +86,26 @@ def _noted(decoded: dict[str, Json], noise: int) -> dict[str, Json]:
 
 def _asked(capture: Capture, reply: Reply) -> Request | None:
     """Return the request that the reply answers, if the capture tells; DeviceError if the two do not fit."""
-    if capture.request is None:
+    if capture.request is not None:
+        asked = decode_request(capture.request)
+        if misfit := _misfit(asked, reply):
+            raise DeviceError(misfit)
+        return asked
+    try:
+        before = decode_request(bytes.fromhex(capture.options.get("request_before", "")))
+    except (DeviceError, ValueError):
         return None
-    asked = decode_request(capture.request)
+    return before if before.unit == reply.unit and not _misfit(before, reply) else None
+
+
+def _misfit(asked: Request, reply: Reply) -> str:
+    """Say why `reply` cannot be the answer to `asked`; "" if it can."""
     if asked.function is not reply.function:
-        raise DeviceError(f"answers function {reply.function:02X}, but {asked.function:02X} was asked")
-    if not reply.exception and reply.function in READS:
-        size = (asked.count + 7) // 8 * 8 if asked.function in BIT_READS else asked.count
-        if len(reply.values) != size:
-            raise DeviceError(f"brings {len(reply.values)} values where {asked.count} were asked")
-    return asked
+        return f"answers function {reply.function:02X}, but {asked.function:02X} was asked"
+    size = (asked.count + 7) // 8 * 8 if asked.function in BIT_READS else asked.count
+    if not reply.exception and reply.function in READS and len(reply.values) != size:
+        return f"brings {len(reply.values)} values where {asked.count} were asked"
+    return ""
 
 
 def _of_request(request: Request) -> dict[str, Json]:

@@ -154,8 +154,9 @@ def _outcomes(file: Path, known: Mapping[str, Decoder]) -> Iterator[tuple[int, M
 
 
 def _capture(line: Mapping[str, Any], before: Mapping[str, Any]) -> Capture:
-    """Return what a line holds. A request of the same source `before` it may be what it answers: option
-    `request_before`, for decoders that can tell whether the two belong together.
+    """Return what a line holds; a request `before` it, of the same source, becomes the option `request_before`.
+
+    Whether the line answers that request is for the decoder to tell.
     """
     decoded = line.get("decoded", {})
     options = {key: decoded[key] for key in _CHOOSERS if key in decoded}

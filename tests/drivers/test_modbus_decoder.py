@@ -62,6 +62,14 @@ def test_the_request_tells_what_a_reply_carries() -> None:
         assert told["word_order"] == "big"
 
 
+@pytest.mark.parametrize(("address", "count", "unit", "known"), [(0, 2, 1, True), (0, 3, 1, False), (0, 2, 5, False)])
+def test_a_request_just_before_is_used_if_it_fits(address: int, count: int, unit: int, *, known: bool) -> None:
+    """In a capture, the request before a reply tells its registers, unless unit, function or length say otherwise."""
+    before = encode_request(Request(unit, Function.READ_INPUT_REGISTERS, address, count))
+    told = explained(VOLTS, model="SDM", request_before=before.hex())
+    assert ("voltage_v" in told) == known
+
+
 def test_without_its_request_an_ambiguous_reply_stays_registers() -> None:
     """Nothing is guessed: two registers of a meter could be any of its values."""
     assert explained(VOLTS, model="SDM") == {"unit": 1, "function": 4, "registers": [17254, 13108]}
@@ -106,7 +114,8 @@ def test_a_shipped_profile_is_a_model_too() -> None:
     kind=st.sampled_from(["", "stream"]),
     request=st.none() | st.binary(max_size=12),
     options=st.dictionaries(
-        st.sampled_from(["model", "answers_register"]), st.sampled_from(["SDM", "PZEM", "3", "x"]) | st.text(max_size=5)
+        st.sampled_from(["model", "answers_register", "request_before"]),
+        st.sampled_from(["SDM", "PZEM", "3", "0104000000027"]) | st.text(max_size=5),
     ),
 )
 def test_any_capture_is_explained_or_refused(
