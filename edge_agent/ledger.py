@@ -2,7 +2,7 @@
 
 Buckets: `life` (since the journal's first day), `2026-11-22 13` (business day and local hour), and `undated/N` for what
 boot N counted while its clock was not known good. A day's figure is the sum of its hours, so hours and days cannot
-disagree.
+disagree. `recent/N` holds no counts but the swipes of boot N that the double-swipe window still needs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from edge_agent.records import Event
 
 LIFE = "life"
+RECENT = "recent/"
 _UNDATED = "undated/"
 _KEPT_DAYS = 40
 """Days whose hours stay at hand after they are closed."""
@@ -80,7 +81,7 @@ class Ledger:
                 self._life[name] = count
             elif bucket.startswith(_UNDATED):
                 self._undated[bucket, name] = count
-            else:
+            elif not bucket.startswith(RECENT):
                 self._hours_of(bucket[:10], name)[int(bucket[11:])] = count
 
     def add(self, name: str, at_ms: int | None, boot: int) -> Changes:

@@ -27,7 +27,7 @@ from edge_agent.recorder_effects import Display, Effects
 from edge_agent.recorder_queue import Overflow, Queue, Submission, checked
 from edge_agent.recorder_time import StationTime
 from edge_agent.records import Alarm, Event, Json, Memory, Reading, Record, Stamp
-from edge_agent.rules import ALARM, SWIPES, Alarms, Swipes
+from edge_agent.rules import ALARM, Alarms, Swipes
 from edge_agent.thinning import Thinner
 from edge_agent.wire_json import dumps
 
@@ -79,9 +79,10 @@ class Recorder:
         self._time = StationTime(journal, clock, self._upkeep.known_ms)
         state = journal.state()
         self._memories = Memories(state)
-        self._swipes = Swipes(settings.double_swipe, state.get(SWIPES))
+        counts = journal.ledger()
+        self._swipes = Swipes(settings.double_swipe, counts)
         self._alarms = Alarms(state)
-        self._ledger = Ledger(settings.calendar, journal.ledger(), state.get(_CLOSED, ""))
+        self._ledger = Ledger(settings.calendar, counts, state.get(_CLOSED, ""))
         self._thinner = Thinner(min_interval=settings.min_interval, heartbeat=settings.heartbeat)
         self._assembly = Assembly(cabinets, self._thinner.latest, clock.boot_id)
         self._queue = Queue(settings.queue)
@@ -181,7 +182,7 @@ class Recorder:
                 if self._failed:
                     return _RETRY_S
             self._date_boot(self._time.stamp())
-        self._close_days()
+        self._close_days(self._time.stamp())
         taken = self._queue.take()
         self._batch.state |= taken.state
         for submission in taken.submissions:
@@ -237,7 +238,7 @@ class Recorder:
         if event.card is not None and event.type == "visit":
             if not self._swipes.admit(event.card, stamp):
                 return
-            self._batch.state[SWIPES] = self._swipes.stored()
+            self._batch.ledger |= self._swipes.remembered(event.card, stamp)
         if event.card is not None and self._settings.publish_card_ref:
             body |= {"card_ref": event.card.ref, "key_id": event.card.key_id}
         name = counter(event)
@@ -315,9 +316,8 @@ class Recorder:
             self._row(stream, "journal", "clock_correction", stamp, body)
         self._effects.totals = True
 
-    def _close_days(self) -> None:
+    def _close_days(self, stamp: Stamp) -> None:
         """Close each finished business day, once; never on a clock that is not good."""
-        stamp = self._time.stamp()
         if not stamp.good:
             return
         hour = self._ledger.today(stamp.wall_ms)
@@ -390,7 +390,6 @@ class Recorder:
 
     def _reveal(self) -> None:
         effects, self._effects = self._effects, Effects()
-        if effects.any:
-            self._display.show(effects, self._time.dated(self._time.stamp()))
+        self._display.show(effects, self._time.dated(self._time.stamp()) if effects.totals else None)
         for device in effects.poll_now:
             self.poll_now(device)

@@ -1,9 +1,10 @@
 """What becomes visible once the batch it belongs to is accepted, and how it enters the picture."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 from edge_agent.journal import Batch, Journal
 from edge_agent.journal_schema import STREAMS
@@ -45,41 +46,31 @@ class Display:
         self._journal = journal
         self._ledger = ledger
         self._alarms = alarms
+        self._commits: list[tuple[Batch, float]] = []
+
+    def accepted(self, batch: Batch, seconds: float) -> None:
+        """Note a commit that took `seconds`; it is shown together with its effects, in one change."""
+        self._commits.append((batch, seconds))
 
     def show(self, effects: Effects, now_ms: int | None) -> None:
         """Enter what has been accepted; `now_ms` is the time (Unix milliseconds), None while nobody knows it."""
+        if not effects.any and not self._commits:
+            return
+        commits, self._commits = self._commits, []
 
         def edit(view: View) -> View:
-            devices = dict(view.devices)
-            for name, (readings, stamp) in effects.readings.items():
-                devices[name] = with_readings(devices.get(name, Device()), readings, stamp.wall_ms, stamp.mono)
-            for name in effects.told:
-                device = devices.get(name, Device())
-                devices[name] = replace(device, told=device.told + 1)
-            view = replace(view, devices=devices)
+            changes: dict[str, Any] = {}
+            if commits:
+                changes["storage"] = _after(view.storage, commits)
+            if effects.readings or effects.told:
+                changes["devices"] = _seen(view.devices, effects)
             if effects.alarms:
-                view = replace(view, alarms=self._active_alarms())
+                changes["alarms"] = self._active_alarms()
             if effects.totals:
-                view = replace(view, totals=self._totals(view.totals.changes + 1, now_ms))
-            return view if effects.visit is None else replace(view, last_visit_mono=effects.visit)
-
-        self._picture.change(edit)
-
-    def accepted(self, batch: Batch, seconds: float) -> None:
-        """Count a commit that took `seconds`; whatever was in its way is over."""
-        added = Counter(row.stream for row in batch.rows)
-
-        def edit(view: View) -> View:
-            before = view.storage
-            storage = replace(
-                before,
-                accepted={stream: before.accepted.get(stream, 0) + added[stream] for stream in STREAMS},
-                commits=before.commits + 1,
-                slowest_commit_s=max(before.slowest_commit_s, seconds),
-                trouble="",
-                waiting=0,
-            )
-            return replace(view, storage=storage)
+                changes["totals"] = self._totals(view.totals.changes + 1, now_ms)
+            if effects.visit is not None:
+                changes["last_visit_mono"] = effects.visit
+            return replace(view, **changes)
 
         self._picture.change(edit)
 
@@ -100,21 +91,42 @@ class Display:
 
     def _totals(self, changes: int, now_ms: int | None) -> Totals:
         ledger = self._ledger
-        totals = Totals(
-            epoch_name=self._journal.epoch_name,
-            seq=self._journal.last_seq("usage"),
+        where = (self._journal.epoch_name, self._journal.last_seq("usage"))
+        if now_ms is None:
+            return Totals(*where, lifetime=ledger.lifetime(), undated=ledger.undated(), changes=changes)
+        day, hour = ledger.today(now_ms)
+        hours = ledger.hours(day)
+        return Totals(
+            *where,
             lifetime=ledger.lifetime(),
+            day=day,
+            hour=hour,
+            today={name: sum(counts) for name, counts in hours.items()},
+            hours=hours,
+            yesterday=ledger.day(day - timedelta(days=1)),
             undated=ledger.undated(),
             changes=changes,
         )
-        if now_ms is None:
-            return totals
-        day, hour = ledger.today(now_ms)
-        return replace(
-            totals,
-            day=day,
-            hour=hour,
-            today=ledger.day(day),
-            hours=ledger.hours(day),
-            yesterday=ledger.day(day - timedelta(days=1)),
-        )
+
+
+def _after(before: Storage, commits: Sequence[tuple[Batch, float]]) -> Storage:
+    """Count commits in; whatever was in their way is over."""
+    added = Counter(row.stream for batch, _ in commits for row in batch.rows)
+    return replace(
+        before,
+        accepted={stream: before.accepted.get(stream, 0) + added[stream] for stream in STREAMS},
+        commits=before.commits + len(commits),
+        slowest_commit_s=max(before.slowest_commit_s, *(seconds for _, seconds in commits)),
+        trouble="",
+        waiting=0,
+    )
+
+
+def _seen(before: Mapping[str, Device], effects: Effects) -> dict[str, Device]:
+    devices = dict(before)
+    for name, (readings, stamp) in effects.readings.items():
+        devices[name] = with_readings(devices.get(name, Device()), readings, stamp.wall_ms, stamp.mono)
+    for name in effects.told:
+        device = devices.get(name, Device())
+        devices[name] = replace(device, told=device.told + 1)
+    return devices

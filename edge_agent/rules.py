@@ -4,18 +4,18 @@ What a rule must remember is stored by the Recorder in the transaction of the re
 """
 
 import json
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 
 from edge_agent.alarms import CATALOGUE
+from edge_agent.ledger import RECENT, Changes
 from edge_agent.records import Alarm, CardRef, Json, Severity, Stamp
 
-SWIPES = "swipes"
 ALARM = "alarm/"
 _REMEMBERED = 16
-"""References kept for a restart. No door lets more people through within a window, and each visit rewrites them."""
+"""Swipes kept for a restart: no door lets more people through within a window."""
 
 
 class Swipes:
@@ -26,15 +26,17 @@ class Swipes:
     at a reader on a wire at once.
     """
 
-    def __init__(self, window: float, stored: str | None) -> None:
+    def __init__(self, window: float, stored: Mapping[tuple[str, str], int]) -> None:
         self._window_ms = round(window * 1000)
         # By card, boot and window-long span of time: two visits of a card never share a span, so three spans tell all.
         self._seen: dict[tuple[str, int, int], int] = {}
-        if stored is not None:
-            # What a damaged journal has left may make no sense; then nothing is remembered.
-            with suppress(ValueError, TypeError):
-                for ref, boot, mono_ms in json.loads(stored):
-                    self._seen[ref, int(boot), self._span(int(mono_ms))] = int(mono_ms)
+        self._kept: deque[tuple[str, str]] = deque()
+        for (bucket, name), mono_ms in sorted(stored.items(), key=lambda item: item[1]):
+            if bucket.startswith(RECENT):
+                # What a damaged journal has left may make no sense; then nothing is remembered.
+                with suppress(ValueError):
+                    self._seen[name.partition("@")[0], int(bucket.removeprefix(RECENT)), self._span(mono_ms)] = mono_ms
+                self._kept.append((bucket, name))
 
     def admit(self, card: CardRef, stamp: Stamp) -> bool:
         """Return True if this swipe is a new visit."""
@@ -51,10 +53,17 @@ class Swipes:
             self._seen[card.ref, stamp.boot, span] = stamp.mono_ms
         return new
 
-    def stored(self) -> str:
-        """Return what must be remembered: the newest references seen within the window, nothing older."""
-        newest = list(islice(reversed(self._seen.items()), _REMEMBERED))[::-1]
-        return json.dumps([[ref, boot, mono_ms] for (ref, boot, _), mono_ms in newest])
+    def remembered(self, card: CardRef, stamp: Stamp) -> Changes:
+        """Return what a restart must know of an admitted swipe, as entries beside the counts that it guards.
+
+        There because the ledger's page is written at every visit anyway: elsewhere each visit would cost another one.
+        """
+        key = (f"{RECENT}{stamp.boot}", f"{card.ref}@{stamp.mono_ms}")
+        self._kept.append(key)
+        changes: Changes = {key: stamp.mono_ms}
+        while len(self._kept) > _REMEMBERED:
+            changes[self._kept.popleft()] = None
+        return changes
 
     def _span(self, mono_ms: int) -> int:
         return mono_ms // max(self._window_ms, 1)
