@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.cli import main
@@ -15,6 +15,10 @@ from edge_agent.driver import Capture, DeviceError
 RDM6300 = "0231343030384543373933434503"
 VECTORS = sorted(Path(__file__).parents[1].glob("drivers/*/vectors/*.jsonl"))
 KNOWN = decoders()
+SEEN: dict[str, list[dict[str, Any]]] = {protocol: [] for protocol in KNOWN}
+for _file in VECTORS:
+    for _entry in map(json.loads, _file.read_text().splitlines()):
+        SEEN.setdefault(_entry["protocol"], []).append(_entry)
 
 words = st.sampled_from(["", "request", "response", "stream", "field", "frame3", "x"])
 options = st.dictionaries(
@@ -133,6 +137,7 @@ def test_the_drivers_own_vectors_agree(file: Path, capsys: pytest.CaptureFixture
         options=options,
     )
 )
+@settings(max_examples=40)
 def test_a_decoder_takes_anything(protocol: str, capture: Capture) -> None:
     """No bytes, request or options make a decoder raise anything but DeviceError, and what it tells is JSON."""
     try:
@@ -144,14 +149,10 @@ def test_a_decoder_takes_anything(protocol: str, capture: Capture) -> None:
 
 @pytest.mark.parametrize("protocol", sorted(KNOWN))
 @given(data=st.data())
+@settings(max_examples=40)
 def test_a_decoder_takes_damaged_frames(protocol: str, data: st.DataObject) -> None:
     """Real frames, cut and changed anywhere, give a value or DeviceError."""
-    frames = [
-        (bytes.fromhex(entry["frame_hex"]), entry.get("kind", ""), entry["direction"])
-        for file in VECTORS
-        for entry in map(json.loads, file.read_text().splitlines())
-        if entry["protocol"] == protocol
-    ]
+    frames = [(bytes.fromhex(e["frame_hex"]), e.get("kind", ""), e["direction"]) for e in SEEN[protocol]]
     if not frames:
         return
     frame, kind, direction = data.draw(st.sampled_from(frames))
