@@ -3,13 +3,14 @@
 import contextlib
 import errno
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.shim.process import Ground, ground
+from tests.faults.shim.process import ROOT, Ground, ground
 from tests.stations import wait_for
 
 pytestmark = pytest.mark.needs("cc")
@@ -123,6 +124,30 @@ def test_read_only_file_system(shim: Path, tmp_path: Path) -> None:
         it.settle(5)
 
 
+@pytest.mark.parametrize("space", [None, 0], ids=["read-only", "full"])
+def test_start_without_a_writable_disk(shim: Path, tmp_path: Path, space: int | None) -> None:
+    """The agent says in one sentence what is wrong and ends; the next start, on a disk that is well, has everything."""
+    with ground(shim, tmp_path) as it:
+        with it.agent() as agent:
+            begin(it)
+            agent.stop()
+        if space is None:
+            it.faults.refuse_writes(errno.EROFS)
+        else:
+            it.faults.limit_space(space)
+        command = [sys.executable, "-m", "edge_agent", "run", str(it.simulated.path)]
+        ended = subprocess.run(
+            command, env=it.faults.environment, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert ended.returncode == 1
+        assert "journal" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        it.faults.heal()
+        with it.agent():
+            it.swipe()
+            it.settle(4)
+
+
 @pytest.fixture(name="small_disk")
 def _small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB of its own; left out aloud where the machine lets nobody mount one."""
@@ -138,16 +163,20 @@ def _small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_disk_filled_by_others(shim: Path, tmp_path: Path, small_disk: Path) -> None:
-    """A disk that something else has filled costs nothing: the agent lives, and counts all when there is room again."""
+    """A disk that something else has filled costs no visit: the reserve takes them, and is back when there is room."""
     with ground(shim, tmp_path, journal=small_disk / "journal") as it, it.agent() as agent:
         begin(it)
+        ballast = small_disk / "journal" / "journal.ballast"
+        wait_for(ballast.exists, "reserve set aside")
         hog = small_disk / "hog"
         fill(hog)
         it.swipe(20)
-        wait_for(lambda: it.polls[-1] > time.monotonic() - POLL_S, "polled on")
-        assert agent.process.poll() is None
-        hog.unlink()
         it.settle(23)
+        wait_for(lambda: it.polls[-1] > time.monotonic() - POLL_S, "polled on")
+        hog.unlink()
+        it.swipe()
+        it.settle(24)
+        wait_for(ballast.exists, "reserve taken back")
         agent.stop()
 
 

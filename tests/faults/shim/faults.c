@@ -201,15 +201,18 @@ ssize_t write(int fd, const void *data, size_t length) {
     return result;
 }
 
-static int resized(int fd, int64_t size, int only_larger) {
+/* Cuts or lengthens a file; `allocate`: never cuts, and takes the blocks from the disk. */
+static int resized(int fd, int64_t size, int allocate) {
     pthread_mutex_lock(&lock);
     int64_t before;
     uint64_t inode = inode_of(fd, &before, NULL);
     int64_t growth = size > before ? size - before : 0;
     int result = 0;
-    if (growth || (size < before && !only_larger)) {
+    if (growth || (size < before && !allocate)) {
         ssize_t possible = room(fd, growth, before);
-        result = possible < growth ? fail(possible < 0 ? errno : ENOSPC) : (int)syscall(SYS_ftruncate, fd, size);
+        result = possible < growth ? fail(possible < 0 ? errno : ENOSPC)
+                 : allocate        ? (int)syscall(SYS_fallocate, fd, 0, 0, size)
+                                   : (int)syscall(SYS_ftruncate, fd, size);
         if (!result) note('T', inode, size, NULL, 0);
     }
     int number = errno;
