@@ -6,7 +6,7 @@ from typing import ClassVar
 from drivers.contacts.debounce import Debounced, Settled
 from drivers.contacts.options import Contact, ContactsOptions
 from drivers.contacts.simulator import ContactsSimulator
-from edge_agent.driver import Alarm, Chunk, Event, LineRequest, Reading, Record, Site, Wire
+from edge_agent.driver import Alarm, Chunk, Event, LineRequest, Memory, Reading, Record, Site, Wire
 
 _ALARMS = ("sos", "smoke", "water_leak")
 """Roles that are alarms, under codes of the same names."""
@@ -25,12 +25,12 @@ class Contacts:
     sensitive: ClassVar[bool] = False
 
     def __init__(self, options: ContactsOptions, site: Site) -> None:
-        del site
         # Silence of the longest debounce settles every contact.
         self.settle = max(_SHORTEST_SETTLE, *(contact.debounce for contact in options.inputs))
         self._contacts = {contact.line: contact for contact in options.inputs}
         self._lines = {line: Debounced(contact.debounce, options.storm) for line, contact in self._contacts.items()}
         self._active: dict[str, bool] = {}
+        self._stored = {point: _count(site.memory.get(f"{point}_pulses")) for point in self._pulse_points()}
         self._pulses: dict[str, int] = {}
         self._told_pulses: dict[str, int] = {}
         self._told_alarms: dict[str, bool] = {}
@@ -61,7 +61,8 @@ class Contacts:
         active = contact.is_active(high=settled.high)
         self._active[point] = active
         if contact.role == "pulse":
-            self._pulses[point] = self._pulses.get(point, 0) + (active and not settled.first)
+            before = self._pulses.get(point, self._stored[point])
+            self._pulses[point] = before + (active and not settled.first)
         elif contact.role == "door":
             yield Reading(point, "open" if active else "closed", prompt=True)
             if not settled.first:
@@ -79,6 +80,10 @@ class Contacts:
             if self._told_pulses.get(point) != count:
                 self._told_pulses[point] = count
                 yield Reading(f"{point}_pulses", count)
+                yield Memory(f"{point}_pulses", str(count))
+
+    def _pulse_points(self) -> list[str]:
+        return [contact.point for contact in self._contacts.values() if contact.role == "pulse"]
 
     def _alarms(self) -> Iterator[Record]:
         """One alarm a role, however many contacts have it: it clears with the last of them."""
@@ -96,3 +101,8 @@ class Contacts:
         if self._told_alarms.get(code) != active:
             self._told_alarms[code] = active
             yield Alarm(code, active, {"inputs": list(points)} if active else {})
+
+
+def _count(text: str | None) -> int:
+    """What was remembered; 0 if there is nothing, or nothing that makes sense."""
+    return int(text) if text is not None and text.isdecimal() else 0

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from drivers.contacts import DRIVER, Options, Simulator
 from edge_agent.clock import FakeClock
-from edge_agent.driver import Alarm, Chunk, Edge, Event, Reading, Record, Site
+from edge_agent.driver import Alarm, Chunk, Edge, Event, Memory, Reading, Record, Site
 from edge_agent.links.edges import EdgeLink, SimulatedLines
 from edge_agent.links.gpio import GpioLink
 
@@ -41,12 +41,12 @@ def options(**more: Any) -> Options:
 class Bench:
     """Driver, link, simulated lines and simulator on a fake clock."""
 
-    def __init__(self, *, bounce: int = 0, **more: Any) -> None:
+    def __init__(self, *, bounce: int = 0, memory: Mapping[str, str] | None = None, **more: Any) -> None:
         self.clock = FakeClock()
         self.simulator = Simulator(options(**more), Site(), bounce=bounce)
         self.lines = SimulatedLines(self.clock)
         self.link = EdgeLink("gpio", self.lines, self.clock)
-        self.driver = DRIVER(options(**more), Site())
+        self.driver = DRIVER(options(**more), Site(memory=memory or {}))
         self.lines.play(self.simulator)
         self.link.open(tuple(self.driver.lines()))
 
@@ -191,6 +191,21 @@ def test_pulses_are_counted_since_the_start(bursts: list[int], bounce: int) -> N
         bench.simulator.pulse("water", burst)
         total += burst
         assert values(bench.hear(seconds=20.0))["water_pulses"] == total
+
+
+def test_pulses_go_on_where_they_stood_before_a_restart() -> None:
+    """The count is remembered with each change of it, and what makes no sense begins at 0."""
+    bench = Bench()
+    bench.hear()
+    bench.simulator.pulse("water", 7)
+    heard = bench.hear(seconds=20.0)
+    memory = {record.key: record.text for record in heard if isinstance(record, Memory)}
+    assert memory == {"water_pulses": "7"}
+    again = Bench(memory=memory)
+    assert values(again.hear())["water_pulses"] == 7
+    again.simulator.pulse("water", 2)
+    assert values(again.hear(seconds=20.0))["water_pulses"] == 9
+    assert values(Bench(memory={"water_pulses": "many"}).hear())["water_pulses"] == 0
 
 
 def test_a_door_that_moved_while_nobody_looked_is_no_event() -> None:
