@@ -123,6 +123,9 @@ def _wires_fit(draft: Draft) -> Found:
 
 def _kinds(driver: DriverClass) -> tuple[str, ...]:
     """Return the kinds of link that can carry what a driver says."""
+    if driver.wire is Wire.GPIO:
+        # Contacts do not need the kernel's timestamps, but gpiod serves where gpiozero finds no pin library.
+        return ("gpio", "gpiod")
     if driver.wire is not Wire.SERIAL:
         return (driver.wire.value,)
     return ("serial", "tcp", "modbus-tcp") if getattr(driver, "modbus", False) else ("serial", "tcp")

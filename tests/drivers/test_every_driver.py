@@ -25,6 +25,7 @@ from edge_agent.driver import (
     Event,
     LinkError,
     Listener,
+    Memory,
     Options,
     Reading,
     Record,
@@ -360,4 +361,4 @@ def test_a_listener_takes_anything(case: Case, data: st.DataObject) -> None:
             else Chunk(at, edges=tuple(data.draw(edges_of(driver))))
         )
         for record in [*driver.feed(chunk), *driver.quiet(at + data.draw(st.floats(0, 10)))]:
-            assert isinstance(record, Reading | Event | Alarm)
+            assert isinstance(record, Reading | Event | Alarm | Memory)
