@@ -21,17 +21,19 @@ class _Settled:
 
     ranges: Ranges
     count: int
-    last: int
-    """Newest seq that is known to exist."""
+    newest: int
+    """Newest seq found in the journal."""
+
+    @property
+    def pending(self) -> int:
+        """What exists and is not settled; a damaged file may have lost rows that were acknowledged."""
+        ends = [self.newest, *(last for _, last in self.ranges)]
+        return max(ends) - self.count
 
     def add(self, first: int, last: int) -> None:
-        if first == last:
-            if first not in self.ranges:
-                self.count += 1
-                self.ranges.add(first)
-            return
+        """Add what is not all in it yet."""
         self.ranges.add(first, last)
-        self.count = self.ranges.total()
+        self.count = self.count + 1 if first == last else self.ranges.total()
 
 
 class Delivery:
@@ -41,8 +43,7 @@ class Delivery:
         self._reader = reader
         self._known: dict[tuple[str, int], _Settled] = {}
         for (stream, epoch), ranges in reader.delivered().items():
-            last = max([last for _, last in ranges], default=0)
-            self._known[stream, epoch] = _Settled(ranges, ranges.total(), max(last, reader.last_of(stream, epoch)))
+            self._known[stream, epoch] = _Settled(ranges, ranges.total(), reader.last_of(stream, epoch))
         for stream in STREAMS:
             for epoch in reader.epochs():
                 self._of(stream, epoch)
@@ -50,6 +51,8 @@ class Delivery:
         self._fresh: dict[tuple[str, int], Ranges] = {}
         self._oldest: dict[str, tuple[int, int, int]] = {}
         self.acknowledged = 0
+        self.grown = False
+        """True once records came to an earlier epoch: a damaged journal is being carried over."""
 
     def is_settled(self, row: Row) -> bool:
         """Return True if `row` need not be sent."""
@@ -101,13 +104,9 @@ class Delivery:
 
     def pending(self) -> dict[str, int]:
         """Count by stream what exists and is not settled."""
-        for stream in STREAMS:
-            epoch, seq = self._reader.last(stream)
-            if seq:
-                known = self._of(stream, epoch)
-                known.last = max(known.last, seq)
+        self._look()
         return {
-            stream: sum(known.last - known.count for (name, _), known in self._known.items() if name == stream)
+            stream: sum(known.pending for (name, _), known in self._known.items() if name == stream)
             for stream in STREAMS
         }
 
@@ -126,6 +125,15 @@ class Delivery:
                 self._oldest[stream] = (epoch, seq, wall_ms)
             found.append(wall_ms)
         return min(found, default=None)
+
+    def _look(self) -> None:
+        epochs = self._reader.epochs()
+        for stream in STREAMS:
+            for epoch in epochs:
+                known = self._of(stream, epoch)
+                newest = self._reader.last_of(stream, epoch)
+                self.grown = self.grown or (newest > known.newest and epoch < max(epochs))
+                known.newest = newest
 
     def _of(self, stream: str, epoch: int) -> _Settled:
         known = self._known.get((stream, epoch))

@@ -87,6 +87,7 @@ class Outbox:
     def rewind(self) -> None:
         """Go back to the first row that is not settled; only while nothing is in flight."""
         self._renderer.refresh()
+        self.delivery.grown = False
         self._alarm = self._cursor("alarm", self.delivery.start("alarm"))
         self._usage = self._cursor("usage", self.delivery.start("usage"))
         self._live = self._cursor("tele", self._border["tele"])

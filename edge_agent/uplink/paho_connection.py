@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.client import PUBACK
@@ -133,7 +133,7 @@ class PahoConnection:
         """See `Connection.pump`."""
         if self._happenings:
             return self._taken()
-        sock = self._client.socket()
+        sock = cast("socket.socket | None", self._client.socket())
         if sock is None:
             return [Lost("connection closed")]
         decrypted = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
@@ -143,7 +143,7 @@ class PahoConnection:
         if ready.pop(self._waker.fileno(), 0):
             self._waker.clear()
         try:
-            code = self._move(readable=decrypted or any(events != select.POLLOUT for events in ready.values()))
+            code = self._move(sock, readable=decrypted or any(events != select.POLLOUT for events in ready.values()))
         except Exception as error:  # noqa: BLE001
             # paho 2.1 lets out whatever its decoder stumbles over in a malformed packet.
             return self._taken(Lost(f"broker sent nonsense: {error!r}"))
@@ -168,24 +168,17 @@ class PahoConnection:
             sock.close()
         self._waker.close()
 
-    def _move(self, *, readable: bool) -> MQTTErrorCode:
+    def _move(self, sock: socket.socket, *, readable: bool) -> MQTTErrorCode:
         code = MQTTErrorCode.MQTT_ERR_SUCCESS
         if readable:
             self._heard = self._clock()
             code = self._client.loop_read()
         if code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._client.want_write():
-            code = self._write()
+            # All that waits leaves in as few TCP segments as will do: paho makes one of each message.
+            _cork(sock, 1)
+            code = self._client.loop_write()
+            _cork(sock, 0)
         return self._client.loop_misc() if code == MQTTErrorCode.MQTT_ERR_SUCCESS else code
-
-    def _write(self) -> MQTTErrorCode:
-        """Send all that waits in as few TCP segments as will do: paho makes one of each message."""
-        sock = self._client.socket()
-        if isinstance(sock, socket.socket):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-        code = self._client.loop_write()
-        if isinstance(sock, socket.socket) and sock.fileno() >= 0:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
-        return code
 
     def _taken(self, last: Lost | None = None) -> list[Happening]:
         taken, self._happenings = self._happenings, []
@@ -239,6 +232,12 @@ class PahoConnection:
             self._happenings.append(Lost(f"broker ended the connection: {code}", code.value))
         else:
             self._happenings.append(Lost("connection lost"))
+
+
+def _cork(sock: socket.socket, on: int) -> None:
+    """Hold back (1) or let go (0) what is written; Linux only, and paho may have closed the socket meanwhile."""
+    if hasattr(socket, "TCP_CORK") and sock.fileno() >= 0:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
 
 
 def _properties(packet: int, **values: object) -> Properties:

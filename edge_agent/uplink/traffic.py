@@ -143,6 +143,7 @@ class Traffic:
 
     def tidy(self, now: float, *, idle: bool) -> None:
         """Do what is due about refusals: remember, declare, end the alarm when all is well (`idle`: nothing waits)."""
+        self._rewind = self._outbox.delivery.grown or self._rewind
         self._aside.save()
         overdue, state = self._aside.overdue()
         if overdue:

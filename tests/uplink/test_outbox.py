@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.journal import Batch, Row
 from edge_agent.ranges import Ranges
 from edge_agent.records import Event, Reading
 from edge_agent.uplink.connection import Message
@@ -295,6 +296,8 @@ def test_epochs(store: Store) -> None:
         sent = [outgoing for outgoing in all_of(box) if outgoing.rows]
         assert [body(outgoing)["epoch"] for outgoing in sent] == [old, old]
         assert box.delivery.pending()["usage"] == 0
+        box.begin("ghi", LARGE)
+        assert [outgoing for outgoing in all_of(box) if outgoing.rows] == []
 
 
 def test_holes_are_not_waited_for(store: Store) -> None:
@@ -312,6 +315,25 @@ def test_holes_are_not_waited_for(store: Store) -> None:
         sent = [outgoing for outgoing in all_of(box, confirm=False) if outgoing.rows]
         assert seqs(sent, "usage") == [3, 4, 6, 2]
         assert box.delivery.pending()["usage"] == 4
+
+
+def test_records_that_come_back_to_an_earlier_epoch(store: Store) -> None:
+    """What is carried over from a damaged file in the background is noticed, counted, and sent after a rewind."""
+    store.visits(2)
+    old = store.journal.epoch
+    store.journal.begin_epoch("test")
+    store.visits(1)
+    with outbox(store) as box:
+        box.begin("abc", LARGE)
+        assert seqs(all_of(box), "usage") == [1, 2, 1]
+        body = ("door", "visit", store.journal.boot, 0, 0, True, "{}")
+        store.journal.commit(Batch(restored=[Row("usage", old, seq, *body) for seq in (3, 4)]))
+        assert not box.delivery.grown
+        assert box.delivery.pending()["usage"] == 2
+        assert box.delivery.grown
+        box.rewind()
+        assert not box.delivery.grown
+        assert seqs(all_of(box), "usage") == [3, 4]
 
 
 def test_acknowledged_beyond_what_is_held(store: Store) -> None:
@@ -462,6 +484,26 @@ def test_gaps_and_corrections(store: Store) -> None:
         box.begin("abc", LARGE)
         topics = [outgoing.message.topic.removeprefix(BASE + "/") for outgoing in all_of(box) if outgoing.rows]
         assert topics == ["gap/alarm", "gap/usage", "tele/room", "gap/tele"]
+
+
+def test_an_unsynced_boot_is_dated(store: Store) -> None:
+    """Records of a clock that was not good are dated as soon as it is known how, and what was sent is corrected."""
+    store.clock.set_wall(1000.0, good=False)
+    store.visits(2)
+    with outbox(store) as box:
+        box.begin("abc", LARGE)
+        sent = [body(outgoing) for outgoing in all_of(box) if outgoing.rows]
+        assert [record["clock"] for record in sent] == ["unsynced", "unsynced"]
+        store.visits(1)
+        store.clock.set_wall(1_780_000_000.0)
+        store.recorder.flush()
+        store.clock.advance(60)
+        store.recorder.flush()
+        later = [outgoing for outgoing in all_of(box) if outgoing.rows]
+        assert body(later[0])["clock"] == "corrected"
+        corrections = [body(each) for each in later if each.message.topic == f"{BASE}/clock"]
+        assert {(record["stream"], record["from_seq"], record["to_seq"]) for record in corrections} == {("usage", 1, 3)}
+        assert body(later[0])["ts"].startswith("2026-05-28T20:26:40")
 
 
 def test_no_more_replies_than_anybody_reads(store: Store) -> None:
