@@ -38,6 +38,8 @@ class JournalMachine(RuleBasedStateMachine):
         self.accepted: dict[Name, Row] = {}
         self.delivered: set[Name] = set()
         self.visits = 0
+        self.corrupted = False
+        """A broken page may have taken hours with it."""
         self.cards = 0
         self.boots = 0
 
@@ -167,6 +169,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert lifetime <= self.visits
         assert lifetime >= sum(row.type == "visit" for row in it.rows("usage"))
         self.visits = lifetime
+        self.corrupted = True
 
     # ---- what must hold
 
@@ -216,6 +219,8 @@ class JournalMachine(RuleBasedStateMachine):
         ledger = it.journal.ledger()
         assert ledger.get(("life", "visits"), 0) == self.visits
         assert it.view.totals.lifetime.get("visits", 0) == self.visits
+        dated = sum(count for (bucket, name), count in ledger.items() if name == "visits" and bucket != "life")
+        assert self.corrupted or dated == self.visits
 
     @invariant()
     def tallies_are_exact(self) -> None:
