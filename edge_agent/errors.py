@@ -79,5 +79,9 @@ class JournalDamaged(JournalError):  # noqa: N818  (as above)
     """The file itself is broken; only setting it aside and salvaging what can be read will help."""
 
 
+class JournalRefused(JournalError):  # noqa: N818  (as above)
+    """The file is well but not for us: another agent holds it, or a newer version wrote it."""
+
+
 class UplinkError(AgentError):
     """The broker, or the way to it, refused or failed."""

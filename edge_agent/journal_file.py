@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from edge_agent.errors import JournalDamaged, JournalError, JournalFull
+from edge_agent.errors import JournalDamaged, JournalError, JournalFull, JournalRefused
 
 FILE = "journal.db"
 SUSPECT = "journal.suspect"
@@ -85,7 +85,7 @@ def hold(directory: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise JournalError(f"{directory} is in use by another agent; stop that one first") from error
+        raise JournalRefused(f"{directory} is in use by another agent; stop that one first") from error
     return descriptor
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent.errors import JournalError
+from edge_agent.errors import JournalRefused
 
 STREAMS = ("alarm", "usage", "tele")
 """In the order in which they are sent."""
@@ -70,11 +70,11 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 def migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Bring the tables to the newest version, each step in one transaction, after a backup of what was there.
 
-    Raises JournalError on a newer file, which is left as it is, and sqlite3.Error.
+    Raises JournalRefused on a newer file, which is left as it is, and sqlite3.Error.
     """
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(migrations):
-        raise JournalError(
+        raise JournalRefused(
             f"{path} was written by a newer version (schema {version}, this one knows {len(migrations)}); "
             "install that version again, nothing was changed"
         )

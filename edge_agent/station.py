@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -25,9 +26,10 @@ from edge_agent.config_cabinet import Cabinet as CabinetConfig
 from edge_agent.config_links import Link as LinkConfig
 from edge_agent.driver import DriverClass, Site, load_driver
 from edge_agent.errors import AgentError
-from edge_agent.journal_open import Opened, open_journal
+from edge_agent.journal_open import Opened
 from edge_agent.journal_quota import Limits
 from edge_agent.journal_reader import Reader
+from edge_agent.journal_spare import MAX_BYTES, DiskWatch, open_somewhere
 from edge_agent.journal_upkeep import Upkeep
 from edge_agent.ledger import Calendar
 from edge_agent.links.asked import AskedLink
@@ -87,11 +89,13 @@ class Station:
             on_recovered=lambda name: self._stuck_alarm(name, active=False),
         )
         self._threads = Threads(self.supervisor, self.clock)
-        opened = open_journal(config.journal.dir, self.clock.boot_id, station=config.station.id)
+        self.place = open_somewhere(config.journal.dir, self.clock.boot_id, station=config.station.id)
+        opened = self.place.opened
         self.journal = opened.journal
         state = self.journal.state()
         cabinets = [Cabinet(layout_of(cabinet, config), _stored(state, cabinet.name)) for cabinet in config.cabinet]
-        self._upkeep = Upkeep(opened, Limits(max_bytes=config.journal.max_size))
+        room = MAX_BYTES if self.place.why else config.journal.max_size
+        self._upkeep = Upkeep(opened, Limits(max_bytes=room))
         self.recorder = Recorder(
             self.journal, self.clock, _recorder_settings(config), self.picture, cabinets, upkeep=self._upkeep
         )
@@ -127,7 +131,10 @@ class Station:
         log.info("station is running id=%s version=%s", self.config.station.id, __version__)
 
     def run(self, stop: threading.Event) -> None:
-        """Supervise until `stop` is set."""
+        """Supervise until `stop` is set; also ends, for a start on the disk, once that takes records again."""
+        if self.place.why:
+            watch = DiskWatch(self.config.journal.dir, self.picture, self.clock, stop)
+            self._threads.start("disk", watch.run, watch.stop)
         self.supervisor.run(stop)
 
     def stop(self) -> None:
@@ -135,9 +142,11 @@ class Station:
         if self.page is not None:
             self.page.stop()
         self.stop_workers()
-        self._threads.end(["uplink", "journal"])
+        self._threads.end(["disk", "uplink", "journal"])
         self._upkeep.close()
         self.journal.close()
+        if self.place.why:
+            shutil.rmtree(self.place.directory, ignore_errors=True)
 
     def stop_workers(self) -> None:
         """Let go of every wire; what was heard goes its way."""
@@ -150,7 +159,7 @@ class Station:
 
     def reader(self) -> Reader:
         """Open the journal for reading."""
-        return Reader(self.config.journal.dir)
+        return Reader(self.place.directory)
 
     # ---- threads
 
@@ -177,7 +186,7 @@ class Station:
         drivers = [load_driver(device.driver) for device in self.config.device if device.link == link.name]
         if any(driver.sensitive for driver in drivers) or not isinstance(wire, ByteLink | AskedLink):
             return None
-        flight = FlightRecorder(link.name, self.config.journal.dir / "flight", self.clock)
+        flight = FlightRecorder(link.name, self.place.directory / "flight", self.clock)
         wire.tap = flight.tap
         return flight
 
@@ -199,6 +208,7 @@ class Station:
             pauses=Pauses(config.reconnect.first, config.reconnect.ceiling),
             pace=config.pace,
             window=config.window,
+            unknown=((STATION, "journal_unwritable"),),
         )
         uplink = Uplink(
             settings,
@@ -266,12 +276,10 @@ class Station:
             self.recorder.submit(name, [Alarm("worker_stuck", active=active)])
 
     def _declare(self, opened: Opened) -> None:
-        """Tell the centre what a damaged journal has cost."""
-        if opened.damage:
-            detail: dict[str, Any] = {"why": opened.damage}
-            self.recorder.submit(STATION, [Alarm("journal_damaged", active=True, detail=detail)])
-        else:
-            self.recorder.submit(STATION, [Alarm("journal_damaged", active=False)])
+        """Tell the centre what a damaged journal has cost, or that there is none on the disk."""
+        for code, why in (("journal_damaged", opened.damage), ("journal_unwritable", self.place.why)):
+            detail: dict[str, Any] = {"why": why} if why else {}
+            self.recorder.submit(STATION, [Alarm(code, active=bool(why), detail=detail)])
 
     def _status(self) -> str:
         view = self.picture.view

@@ -6,7 +6,7 @@ each stream, never the backlog.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_agent.journal import Row
@@ -57,6 +57,7 @@ class Outbox:
         refusals: Refusals,
         *,
         info: Callable[[], Mapping[str, object]],
+        unknown: Sequence[tuple[str, str]] = (),
         pace: float,
     ) -> None:
         self.delivery = Delivery(reader)
@@ -65,7 +66,7 @@ class Outbox:
         self._picture = picture
         self._refusals = refusals
         self._renderer = Renderer(reader, topics)
-        self._retained = Retained(topics, picture, info)
+        self._retained = Retained(topics, picture, info, unknown)
         self._pace = Pace(pace)
         self._replies: deque[Message] = deque(maxlen=_MOST_REPLIES)
         self._replays: deque[Replay] = deque()

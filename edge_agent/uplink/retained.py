@@ -3,7 +3,7 @@
 They have no history: what counts is that the broker's copy is the newest, also after it was refused or lost its state.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from edge_agent.picture import Picture, View
 from edge_agent.uplink import payloads
@@ -14,9 +14,20 @@ _STATE_EXPIRY = 86_400
 
 
 class Retained:
-    """Knows what this connection has been told."""
+    """Knows what this connection has been told.
 
-    def __init__(self, topics: Topics, picture: Picture, info: Callable[[], Mapping[str, object]]) -> None:
+    `unknown` are alarms, (device, code), that a journal in memory may have raised and the one on the disk has never
+    heard of: it cannot clear them, so the broker's copies are taken back unless they are raised now.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        picture: Picture,
+        info: Callable[[], Mapping[str, object]],
+        unknown: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self._unknown = unknown
         self._topics = topics
         self._picture = picture
         self._info = info
@@ -51,6 +62,9 @@ class Retained:
             return Message(topics.leaf("status"), payload, retain=True)
         if self._tell(topics.leaf("info"), 1, holds):
             return Message(topics.leaf("info"), payloads.encode(self._info()), retain=True)
+        for alarm in self._unknown:
+            if alarm not in self._picture.view.alarms and self._tell(topics.alarm(*alarm), 1, holds):
+                return Message(topics.alarm(*alarm), b"", retain=True)
         self._greeted = True
         return None
 

@@ -7,7 +7,7 @@ is forgotten only on a PUBACK with a reason code below 0x80: never on a timeout,
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.clock import Clock
@@ -45,7 +45,10 @@ _LONGEST_STEP = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the uplink works. `info` is the body of the retained `info` message; `window` counts messages in flight."""
+    """How the uplink works.
+
+    `info` is the body of the retained `info` message; `window` counts messages in flight; `unknown` see `Retained`.
+    """
 
     topics: Topics
     info: Callable[[], Mapping[str, object]]
@@ -53,6 +56,7 @@ class Settings:
     pauses: Pauses = field(default_factory=Pauses)
     pace: float = 20.0
     window: int = 20
+    unknown: Sequence[tuple[str, str]] = ()
 
 
 class Uplink:
@@ -165,7 +169,10 @@ class Uplink:
             refusals = Refusals()
             aside = SetAside(reader.remembered(KEPT), self._sink, self._clock)
             info, pace = settings.info, settings.pace
-            self._outbox = Outbox(reader, settings.topics, self._picture, refusals, info=info, pace=pace)
+            unknown = settings.unknown
+            self._outbox = Outbox(
+                reader, settings.topics, self._picture, refusals, info=info, unknown=unknown, pace=pace
+            )
             self._traffic = Traffic(self._outbox, refusals, aside, reader, self._sink)
             self._show()
         return self._outbox, self._traffic
