@@ -40,7 +40,7 @@ class CommandRefused(AgentError):  # noqa: N818  (it says what has happened to t
 class Command(BaseModel):
     """What every command carries; a verb's own model adds its arguments at the same level."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """Chosen by who asks, never used twice; the answer comes on `reply/<id>`."""

@@ -183,13 +183,15 @@ class Traffic:
         self._sink.submit(STATION, [Alarm("publish_refused", active=True, detail=detail)])
 
     def _gap(self, refused: Refused) -> dict[str, Json]:
+        epochs = self._reader.epochs()
         body: dict[str, Json] = {
-            "of_epoch": self._reader.epochs()[refused.epoch],
             "from_seq": refused.first,
             "to_seq": refused.last,
             "reason": "refused",
             "count": refused.last - refused.first + 1,
         }
+        if refused.epoch != max(epochs):
+            body["of_epoch"] = epochs[refused.epoch]
         for key, seq in (("from", refused.first), ("to", refused.last)):
             row = self._reader.row(refused.stream, refused.epoch, seq)
             if row is not None:

@@ -99,7 +99,7 @@ def test_a_plain_subscriber_sees_the_contract(rig: Rig, tmp_path: Path) -> None:
     with mosquitto(tmp_path) as broker:
         rig.address = replace(rig.address, port=broker.port)
         broker.pub("ready", "{}", "-r")
-        command = ["mosquitto_sub", "-V", "mqttv5", "-q", "1", "-p", str(broker.port), "-W", "20", "-C", "8"]
+        command = ["mosquitto_sub", "-V", "mqttv5", "-q", "1", "-p", str(broker.port), "-W", "20"]
         command += ["-F", "%t %p", "-t", "stations/v1/#", "-t", "ready"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as subscriber:
             assert subscriber.stdout is not None
@@ -108,8 +108,11 @@ def test_a_plain_subscriber_sees_the_contract(rig: Rig, tmp_path: Path) -> None:
             rig.store.samples(1)
             rig.store.alarm("smoke")
             rig.drained()
-            seen = list(subscriber.stdout)
-        bodies = {line.split(" ", 1)[0].removeprefix(BASE + "/"): json.loads(line.split(" ", 1)[1]) for line in seen}
+            broker.pub("ready", "again")
+            seen = list(iter(subscriber.stdout.readline, "ready again\n"))
+            subscriber.terminate()
+        told = [line.strip().split(" ", 1) for line in seen if " " in line.strip()]
+        bodies = {topic.removeprefix(BASE + "/"): json.loads(payload) for topic, payload in told}
         assert set(bodies) == {
             "status",
             "info",

@@ -54,8 +54,9 @@ def all_of(box: Outbox, *, confirm: bool = True, now: float = 0.0) -> list[Outgo
 
 
 def classes(sent: list[Outgoing]) -> list[str]:
-    """The class level of each topic."""
-    return [outgoing.message.topic.removeprefix(BASE + "/").split("/")[0] for outgoing in sent]
+    """The class level of each topic; what only takes back a retained message is left out."""
+    told = [outgoing.message for outgoing in sent if outgoing.message.payload]
+    return [message.topic.removeprefix(BASE + "/").split("/")[0] for message in told]
 
 
 def body(outgoing: Outgoing) -> Any:

@@ -53,8 +53,13 @@ class Script:
         self.next.extend(Acknowledged(mid + 1, code) for mid in range(len(self.sent)))
 
     def topics(self) -> list[str]:
-        """What was sent where, below the station."""
-        return [message.topic.removeprefix(BASE + "/") for message in self.sent]
+        """What was sent where, below the station; what only takes back a retained message is left out."""
+        return [message.topic.removeprefix(BASE + "/") for message in self.sent if message.payload]
+
+    def refuse(self, topic: str, code: int) -> None:
+        """Let the broker refuse the first message to `topic`."""
+        mids = [mid for mid, message in enumerate(self.sent, 1) if message.topic == f"{BASE}/{topic}"]
+        self.next.append(Acknowledged(mids[0], code))
 
 
 class Scripted(Rig):
@@ -172,7 +177,7 @@ def test_an_announcement_that_is_refused(rig: Scripted) -> None:
     rig.until(lambda: len(rig.scripts) == 2)
     rig.until(lambda: "alarm/room/smoke" in rig.scripts[1].topics(), patient=False)
     again = rig.scripts[1]
-    again.next.append(Acknowledged(again.topics().index("alarm/room/smoke") + 1, 0x99))
+    again.refuse("alarm/room/smoke", 0x99)
     rig.step()
     rig.clock.advance(2)
     rig.step()
@@ -213,6 +218,7 @@ def test_set_aside_rows_that_have_gone(rig: Scripted) -> None:
     rig.step()
     assert rig.pending["usage"] == 1
     rig.store.journal.db.execute("DELETE FROM usage WHERE device = 'door'")
+    rig.store.journal.begin_epoch("test")
     rig.clock.advance(86_400)
     for _ in range(3):
         rig.step()
@@ -223,6 +229,7 @@ def test_set_aside_rows_that_have_gone(rig: Scripted) -> None:
     reader.close()
     assert '"reason":"refused"' in gap.body
     assert '"from"' not in gap.body
+    assert '"of_epoch"' in gap.body
 
 
 def test_farewell_to_a_broken_connection(rig: Scripted) -> None:
