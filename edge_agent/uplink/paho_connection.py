@@ -229,6 +229,10 @@ class PahoConnection:
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, code: ReasonCode, _properties: Any) -> None:
         if flags.is_disconnect_packet_from_server:
+            # paho 2.1 passes over a reason code that has no properties behind it.
+            packet = self._client._in_packet["packet"]  # noqa: SLF001
+            if packet and packet[0] != code.value:
+                code = ReasonCode(PacketTypes.DISCONNECT, identifier=packet[0])
             self._happenings.append(Lost(f"broker ended the connection: {code}", code.value))
         else:
             self._happenings.append(Lost("connection lost"))
