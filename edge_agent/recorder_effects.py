@@ -78,6 +78,18 @@ class Display:
         """Show new figures about the journal."""
         self._picture.change(lambda view: replace(view, storage=edit(view.storage)))
 
+    def journal(self) -> list[Reading]:
+        """Return how the journal is doing, as readings of the device `journal`."""
+        storage = self._picture.view.storage
+        return [
+            Reading("trouble", storage.trouble or None, prompt=True),
+            Reading("telemetry_stored", not storage.tight, prompt=True),
+            Reading("used_bytes", sum(storage.used.values()), change=1e6),
+            Reading("room_days", None if storage.days is None else round(storage.days, 1), change=1.0),
+            Reading("written_day_bytes", storage.written_day, change=1e6),
+            Reading("device_written_day_bytes", storage.device_day, change=1e6),
+        ]
+
     def trouble(self, text: str, waiting: int) -> None:
         """Say why nothing is accepted at the moment, and how much waits."""
         self._picture.change(lambda view: replace(view, storage=replace(view.storage, trouble=text, waiting=waiting)))

@@ -66,12 +66,18 @@ class UplinkTile:
 
 @dataclass(frozen=True, slots=True)
 class MachineTile:
-    """The machine and the agent on it; `trouble` says why the journal cannot be written."""
+    """The machine and the agent on it.
+
+    `trouble` says why the journal cannot be written; `room_days` for how many days there is room; `written_day` bytes
+    written in a day.
+    """
 
     machine: Machine
     clock_good: bool
     trouble: str
     started: float
+    room_days: float | None
+    written_day: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,15 @@ def overview(source: Source, listeners: frozenset[str]) -> Overview:
         climate=_climate(look),
         cabinets=cabinet_tiles(look),
         uplink=_uplink(look),
-        machine=MachineTile(look.machine, look.clock_good, look.view.storage.trouble, source.started),
+        machine=_machine(look, source),
         devices=rows,
+    )
+
+
+def _machine(look: Look, source: Source) -> MachineTile:
+    storage = look.view.storage
+    return MachineTile(
+        look.machine, look.clock_good, storage.trouble, source.started, storage.days, storage.written_day
     )
 
 
