@@ -6,6 +6,7 @@ wire.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -47,6 +48,8 @@ def create_app(source: Source) -> Starlette:
             Route("/events", pages.events),
             Route("/parts", pages.parts, middleware=packed),
             Route("/api/status", pages.status, middleware=packed),
+            Route("/flight", pages.flights),
+            Route("/flight/{name}", pages.flight, middleware=packed),
             Route("/static/{name}", pages.static, middleware=packed),
         ],
         middleware=[Middleware(Guard, names=own_names(source.config.page.host))],
@@ -92,6 +95,22 @@ class Pages:
     async def status(self, _request: Request) -> Response:
         """`/api/status`: the screen as data, for `edge-agent status` and whoever watches stations."""
         return JSONResponse(report(self._source, self._renderer.look()))
+
+    async def flights(self, _request: Request) -> Response:
+        """`/flight`: names of the flight records at hand, newest last, each to be had below this path."""
+        return JSONResponse(sorted(self._flights(), key=lambda name: name.split(".")[1]))
+
+    async def flight(self, request: Request) -> Response:
+        """`/flight/NAME`: one record as JSON lines, as `edge-agent decode --vectors` takes them."""
+        file = self._flights().get(request.path_params["name"])
+        if file is None:
+            return PlainTextResponse("There is no such file.\n", 404)
+        return Response(file.read_bytes(), media_type="application/x-ndjson")
+
+    def _flights(self) -> dict[str, Path]:
+        """Name -> file of what there is now; a name from a request is only ever looked up here."""
+        directory = self._source.flight
+        return {} if directory is None else {file.name: file for file in directory.glob("*.*.jsonl")}
 
     async def static(self, request: Request) -> Response:
         """`/static/NAME`: the style, the script, the icon; kept by the browser for good."""

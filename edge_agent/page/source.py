@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from edge_agent.clock import Clock
@@ -48,3 +49,5 @@ class Source:
     """When the agent started, monotonic seconds."""
     boot: int
     """Number of this boot in the journal: stamps of the same boot can be dated by the monotonic clock."""
+    flight: Path | None = None
+    """Directory of the flight records, the last bytes of a link around a fault; None = there are none."""

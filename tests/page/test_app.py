@@ -261,3 +261,16 @@ def test_an_empty_picture_can_be_shown() -> None:
     source = replace(Rig().source, picture=Picture())
     for path in ("/?lang=zh", "/?lang=en", "/parts", "/api/status"):
         assert ask(source, path).status_code == 200
+
+
+def test_flight_records_are_listed_and_had(rig: Rig, tmp_path: Path) -> None:
+    """The bytes around a fault can be fetched with a phone; nothing else below that directory can."""
+    (tmp_path / "rs485.200.jsonl").write_text('{"frame_hex": "00"}\n')
+    (tmp_path / "rs485.100.jsonl").write_text("{}\n")
+    (tmp_path / "secret").write_text("no")
+    source = replace(rig.source, flight=tmp_path)
+    assert ask(source, "/flight").json() == ["rs485.100.jsonl", "rs485.200.jsonl"]
+    assert ask(source, "/flight/rs485.200.jsonl").text == '{"frame_hex": "00"}\n'
+    for path in ("/flight/secret", "/flight/..%2Fsecret", "/flight/none.1.jsonl"):
+        assert ask(source, path).status_code == 404
+    assert ask(rig.source, "/flight").json() == []
