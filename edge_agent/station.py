@@ -256,6 +256,7 @@ class Station:
             version=__version__,
             started=self._started,
             boot=self.journal.boot,
+            flight=self.place.directory / "flight",
         )
         promise = self.supervisor.register("page", None, critical=False)
         self.page = PageServer(create_app(source), self.config.page.host, self.config.page.port, promise=promise.by)
