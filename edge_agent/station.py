@@ -219,7 +219,7 @@ class Station:
             picture=self.picture,
             clock=self.clock,
         )
-        self._threads.start("uplink", uplink.run, uplink.stop, restart=self._start_uplink)
+        self._threads.start("uplink", uplink.run, uplink.stop, critical=True, restart=self._start_uplink)
         plaintext = not config.tls and not config.loopback
         self.recorder.submit(STATION, [Alarm("plaintext_uplink", active=plaintext)])
 
