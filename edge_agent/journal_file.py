@@ -16,6 +16,8 @@ from typing import TypeAlias
 from edge_agent.errors import JournalDamaged, JournalError, JournalFull, JournalRefused
 
 FILE = "journal.db"
+BALLAST = "journal.ballast"
+"""Room that is given up when the disk is full (`journal_reserve.py`)."""
 SUSPECT = "journal.suspect"
 """Left behind by an agent that met a broken page while running: the next start looks at every page."""
 PAGE = 4096

@@ -6,12 +6,14 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from edge_agent.errors import JournalDamaged, JournalError
+from edge_agent.errors import JournalDamaged, JournalError, JournalFull
 from edge_agent.journal import Journal
-from edge_agent.journal_file import FILE, SUSPECT, Connect, connect, fault, hold, wrap
+from edge_agent.journal_file import BALLAST, FILE, SUSPECT, Connect, connect, fault, hold, wrap
 from edge_agent.journal_head import Head, load
 from edge_agent.journal_salvage import END_OF_EPOCH, Missing, Salvage, seed
 from edge_agent.journal_schema import STREAMS
@@ -51,10 +53,28 @@ def open_journal(
     machine_id: Path = MACHINE_ID,
     check_up_to: int = _CHECKED_WHOLE,
 ) -> Opened:
-    """Open the journal of `directory`; raises JournalError only if it is in use, newer, or nothing can be written.
+    """Open the journal of `directory`.
 
-    Every page of a file of at most `check_up_to` bytes is looked at.
+    Every page of a file of at most `check_up_to` bytes is looked at. On a full disk the ballast is given up. Raises
+    JournalRefused if it is in use or newer, and JournalError if nothing can be written.
     """
+    attempt = partial(
+        _attempt, directory, boot_id, station=station, connect=connect, machine_id=machine_id, check_up_to=check_up_to
+    )
+    try:
+        return attempt()
+    except JournalFull as error:
+        if not (directory / BALLAST).exists():
+            raise
+        log.warning("no room for the journal at the start, its reserve is given up: %s", error)
+        with suppress(OSError):
+            (directory / BALLAST).unlink()
+    return attempt()
+
+
+def _attempt(
+    directory: Path, boot_id: str, *, station: str, connect: Connect, machine_id: Path, check_up_to: int
+) -> Opened:
     held = hold(directory)
     try:
 

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from edge_agent.errors import JournalError, JournalFull
 from edge_agent.journal import Journal
-from edge_agent.journal_file import CHECKPOINT_PAGES, PAGE
+from edge_agent.journal_file import BALLAST, CHECKPOINT_PAGES, PAGE
 
 log = logging.getLogger(__name__)
 
-FILE = "journal.ballast"
 _BALLAST = 8 << 20
 """Bytes: a WAL that has to grow up to its checkpoint, and thousands of events."""
 _SHARE = 16
@@ -34,7 +33,7 @@ class Reserve:
     def __init__(self, journal: Journal, max_bytes: int, free: Callable[[], int] | None = None) -> None:
         directory = journal.path.parent
         self._db = journal.db
-        self._path: Path = directory / FILE
+        self._path: Path = directory / BALLAST
         self._free = free or (lambda: shutil.disk_usage(directory).free)
         # Half of what is left belongs to others.
         room = journal.path.stat().st_size + self._free() // 2

@@ -4,6 +4,7 @@ Carrying over what is left of a damaged file; making room; the reserve for a ful
 outlives the journal; and the figures about all of that.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -14,10 +15,12 @@ from edge_agent.journal_head import Head, save
 from edge_agent.journal_open import Opened
 from edge_agent.journal_quota import Limits, Quota
 from edge_agent.journal_reserve import Reserve
-from edge_agent.journal_salvage import STATE, Missing, Salvage
+from edge_agent.journal_salvage import END_OF_EPOCH, STATE, Missing, Salvage
 from edge_agent.journal_schema import STREAMS
 from edge_agent.picture import Storage
 from edge_agent.records import Alarm, Json, Stamp
+
+log = logging.getLogger(__name__)
 
 _NOTE_EVERY_MS = 60_000
 _CALM = 0.9
@@ -106,6 +109,14 @@ class Upkeep:
     def relieve(self, error: JournalError) -> bool:
         """Make room if a commit failed for the lack of it; return whether another try makes sense now."""
         return self._reserve.relieve(error)
+
+    def begin_epoch(self, why: str) -> list[tuple[str, dict[str, Json]]]:
+        """Begin a new epoch and return the gap records that end the old one; raises JournalError."""
+        journal = self._journal
+        name, last = journal.epoch_name, {stream: journal.last_seq(stream) for stream in STREAMS}
+        journal.begin_epoch(why)
+        log.warning("a new epoch begins: %s", why)
+        return [gap_of(Missing(stream, name, last[stream] + 1, END_OF_EPOCH)) for stream in STREAMS]
 
     def note(self, now: Stamp, lifetime: Mapping[str, int]) -> bool:
         """Bring side file and figures up to date, at most once a minute; return whether that was done now."""

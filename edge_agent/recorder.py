@@ -9,7 +9,6 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
 from edge_agent.cabinet import Cabinet
 from edge_agent.clock import Clock
@@ -23,7 +22,8 @@ from edge_agent.memory import Memories, key_of
 from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges
 from edge_agent.recorder_assembly import Assembly
-from edge_agent.recorder_effects import Display, Effects
+from edge_agent.recorder_days import CLOSED, Closed, Days
+from edge_agent.recorder_effects import JOURNAL, Display, Effects
 from edge_agent.recorder_queue import Overflow, Queue, Submission, checked
 from edge_agent.recorder_time import StationTime
 from edge_agent.records import Alarm, Event, Json, Memory, Reading, Record, Stamp
@@ -33,7 +33,6 @@ from edge_agent.wire_json import dumps
 
 log = logging.getLogger(__name__)
 
-_CLOSED = "closed_until"
 _QUEUE = 4096
 """Submissions that may wait: about a minute of the busiest station behind a stalled SD card."""
 _RETRY_S = 1.0
@@ -82,7 +81,7 @@ class Recorder:
         counts = journal.ledger()
         self._swipes = Swipes(settings.double_swipe, counts)
         self._alarms = Alarms(state)
-        self._ledger = Ledger(settings.calendar, counts, state.get(_CLOSED, ""))
+        self._ledger = Ledger(settings.calendar, counts, state.get(CLOSED, ""))
         self._thinner = Thinner(min_interval=settings.min_interval, heartbeat=settings.heartbeat)
         self._assembly = Assembly(cabinets, self._thinner.latest, clock.boot_id)
         self._queue = Queue(settings.queue)
@@ -90,7 +89,7 @@ class Recorder:
         self._effects = Effects(alarms=True, totals=True)
         self._failed = False
         self._unstored: Overflow | None = None
-        self._hour: tuple[date, int] | None = None
+        self._days = Days(self._ledger)
         self._due = self._tend_at = clock.monotonic()
         self._display = Display(picture, journal, self._ledger, self._alarms)
         self._reveal()
@@ -122,7 +121,7 @@ class Recorder:
         self, gaps: Iterable[tuple[str, Mapping[str, Json]]], state: Mapping[str, str | None] | None = None
     ) -> None:
         """Declare losses, as (stream, body of the gap record), and remember `state` in the same transaction."""
-        self._queue.put(Submission("journal", self._time.stamp(), (), state=state or {}, gaps=tuple(gaps)))
+        self._queue.put(Submission(JOURNAL, self._time.stamp(), (), state=state or {}, gaps=tuple(gaps)))
 
     def submit_durably(
         self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
@@ -136,6 +135,10 @@ class Recorder:
     def acknowledge(self, delivered: Mapping[tuple[str, int], Ranges]) -> None:
         """Take what the centre has acknowledged since the last call, as (stream, epoch number) -> seqs."""
         self._queue.acknowledge(delivered)
+
+    def distrust(self, why: str) -> None:
+        """Begin a new epoch: the centre knows records of this one that the journal does not (a copy was put back)."""
+        self._queue.distrust(why)
 
     def commit_soon(self) -> None:
         """Do not wait for the group commit this time."""
@@ -175,14 +178,20 @@ class Recorder:
         now = self._clock.monotonic()
         if self._failed:
             return self._commit() if now >= self._due else self._due - now
+        why = self._queue.take_distrust()
+        if self._batch and (why or self._time.to_be_dated):
+            # Both look at what the journal holds, so it must be there.
+            self._commit()
+        if self._failed:
+            self._queue.distrust(why)
+            return _RETRY_S
+        stamp = self._time.stamp()
+        if why:
+            self._begin_epoch(why)
         if self._time.to_be_dated:
-            if self._batch:
-                # What is to be dated is read from the journal, so it must be there.
-                self._commit()
-                if self._failed:
-                    return _RETRY_S
-            self._date_boot(self._time.stamp())
-        self._close_days(self._time.stamp())
+            self._date_boot(stamp)
+        self._effects.totals |= self._days.turned(stamp)
+        self._close_days(self._days.over(stamp), stamp)
         taken = self._queue.take()
         self._batch.state |= taken.state
         for submission in taken.submissions:
@@ -192,7 +201,7 @@ class Recorder:
         if self._unstored is not None and not self._upkeep.tight:
             self._declare_overflow("tele", self._unstored, "disk_full")
             self._unstored = None
-        self._close_days_again()
+        self._close_days(self._days.reopened(), stamp)
         if now >= self._tend_at:
             self._tend(now)
         worked = bool(self._batch.restored or self._batch.removed)
@@ -212,7 +221,7 @@ class Recorder:
     def _process(self, submission: Submission) -> None:
         stamp = submission.stamp
         for stream, body in submission.gaps:
-            self._row(stream, "journal", "gap", stamp, body)
+            self._row(stream, JOURNAL, "gap", stamp, body)
         assembled = self._assembly.assemble(submission)
         self._batch.state |= assembled.state
         self._effects.poll_now += assembled.poll_now
@@ -279,16 +288,8 @@ class Recorder:
 
     def _declare_overflow(self, stream: str, overflow: Overflow, reason: str) -> None:
         """What found no room gets seqs that stay empty, and a gap record that says so."""
-        first = self._journal.reserve(stream, overflow.count)
-        body: dict[str, Json] = {
-            "from_seq": first,
-            "to_seq": first + overflow.count - 1,
-            "from": overflow.first.stored(),
-            "to": overflow.last.stored(),
-            "reason": reason,
-            "count": overflow.count,
-        }
-        self._row(stream, "journal", "gap", overflow.last, body)
+        body = overflow.body(self._journal.reserve(stream, overflow.count), reason)
+        self._row(stream, JOURNAL, "gap", overflow.last, body)
         log.error("%d records found no room and are lost stream=%s reason=%s", overflow.count, stream, reason)
 
     def _tend(self, now: float) -> None:
@@ -299,7 +300,7 @@ class Recorder:
             self._tend_at = now + _MORE_S
         stamp = self._time.stamp()
         for stream, body in work.gaps:
-            self._row(stream, "journal", "gap", stamp, body)
+            self._row(stream, JOURNAL, "gap", stamp, body)
         moments = [(counted(row) or "", self._time.dated(row)) for row in work.recount]
         dated = [(name, at) for name, at in moments if at is not None]
         self._batch.ledger |= self._ledger.regain(work.regained, dated)
@@ -313,32 +314,27 @@ class Recorder:
         self._batch.dated.append(correction.dated)
         self._batch.ledger |= self._ledger.settle(stamp.boot, correction.moments)
         for stream, body in correction.records:
-            self._row(stream, "journal", "clock_correction", stamp, body)
+            self._row(stream, JOURNAL, "clock_correction", stamp, body)
         self._effects.totals = True
 
-    def _close_days(self, stamp: Stamp) -> None:
-        """Close each finished business day, once; never on a clock that is not good."""
-        if not stamp.good:
+    def _begin_epoch(self, why: str) -> None:
+        """Begin a new epoch; if the disk fails, the wish stays."""
+        try:
+            gaps = self._upkeep.begin_epoch(why)
+        except JournalError as error:
+            self._queue.distrust(why)
+            self._display.trouble(str(error), len(self._queue))
             return
-        hour = self._ledger.today(stamp.wall_ms)
-        if hour != self._hour:
-            self._hour = hour
-            self._effects.totals = True
-        for day in self._ledger.days_to_close(stamp.wall_ms):
-            self._close_day(day, stamp)
-
-    def _close_days_again(self) -> None:
-        """Write the record of a closed day anew if something has been counted into it since."""
-        for day in self._ledger.days_reopened():
-            self._close_day(day, self._time.stamp(), revised=True)
-
-    def _close_day(self, day: date, stamp: Stamp, **mark: Json) -> None:
-        hours: dict[str, Json] = {name: list(counts) for name, counts in self._ledger.hours(day).items()}
-        body: dict[str, Json] = {"day": str(day), "totals": dict(self._ledger.day(day)), "hours": hours, **mark}
-        self._row("usage", "station", "day_closed", stamp, body)
-        self._batch.ledger |= self._ledger.close(day)
-        self._batch.state[_CLOSED] = self._ledger.closed_until
+        for stream, body in gaps:
+            self._row(stream, JOURNAL, "gap", self._time.stamp(), body)
         self._effects.totals = True
+
+    def _close_days(self, days: Iterable[Closed], stamp: Stamp) -> None:
+        for closed in days:
+            self._row("usage", "station", "day_closed", stamp, closed.body)
+            self._batch.ledger |= closed.ledger
+            self._batch.state[CLOSED] = closed.until
+            self._effects.totals = True
 
     # ---- commit, and what becomes visible after it
 
@@ -364,6 +360,7 @@ class Recorder:
         self._reveal()
         if self._upkeep.note(self._time.stamp(), self._ledger.lifetime()):
             self._display.storage(self._upkeep.figures)
+            self._display.tell_journal(self._thinner, self._time.stamp())
             alarm = self._upkeep.flash_alarm(self._settings.flash_budget)
             if alarm is not None:
                 self.submit("station", [alarm])
@@ -377,16 +374,19 @@ class Recorder:
             log.error("journal cannot be written, nothing new is accepted: %s", error)
         self._failed = True
         self._display.trouble(str(error), len(self._queue))
+        self._display.tell_journal(self._thinner, self._time.stamp())
 
     def _accepted(self, seconds: float) -> None:
-        if self._failed:
-            log.warning("journal can be written again")
-            self._failed = False
+        healed, self._failed = self._failed, False
         batch, self._batch = self._batch, Batch()
         self._upkeep.accept()
         self._display.accepted(batch, seconds)
         if batch.restored or self._upkeep.tight:
             self._display.storage(self._upkeep.figures)
+        if healed:
+            log.warning("journal can be written again")
+            self._reveal()
+            self._display.tell_journal(self._thinner, self._time.stamp())
 
     def _reveal(self) -> None:
         effects, self._effects = self._effects, Effects()

@@ -12,6 +12,10 @@ from edge_agent.ledger import Ledger
 from edge_agent.picture import ActiveAlarm, Device, Picture, Storage, Totals, View, with_readings
 from edge_agent.records import Reading, Stamp
 from edge_agent.rules import Alarms
+from edge_agent.thinning import Thinner
+
+JOURNAL = "journal"
+"""Device id of what concerns the journal itself."""
 
 
 @dataclass(slots=True)
@@ -77,6 +81,15 @@ class Display:
     def storage(self, edit: Callable[[Storage], Storage]) -> None:
         """Show new figures about the journal."""
         self._picture.change(lambda view: replace(view, storage=edit(view.storage)))
+
+    def tell_journal(self, thinner: Thinner, stamp: Stamp) -> None:
+        """Show how the journal is doing as a device of its own; it is never stored, so it is told in trouble too."""
+        readings = self.journal()
+        effects = Effects()
+        effects.see(JOURNAL, {reading.point: reading for reading in readings}, stamp)
+        if thinner.offer(JOURNAL, readings, stamp.mono) is not None:
+            effects.told.add(JOURNAL)
+        self.show(effects, None)
 
     def journal(self) -> list[Reading]:
         """Return how the journal is doing, as readings of the device `journal`."""

@@ -45,6 +45,17 @@ class Overflow:
         """Count one more."""
         return cls(1, stamp, stamp) if before is None else cls(before.count + 1, before.first, stamp)
 
+    def body(self, first: int, reason: str) -> dict[str, Json]:
+        """Return the body of the gap record about the seqs from `first` on."""
+        return {
+            "from_seq": first,
+            "to_seq": first + self.count - 1,
+            "from": self.first.stored(),
+            "to": self.last.stored(),
+            "reason": reason,
+            "count": self.count,
+        }
+
 
 @dataclass(slots=True)
 class Taken:
@@ -70,6 +81,7 @@ class Queue:
         self._delivered: Delivered = {}
         self._put = self._taken = self._durable = 0
         self._hurry = False
+        self._distrust = ""
         self._stopping = False
 
     def __len__(self) -> int:
@@ -114,6 +126,19 @@ class Queue:
         with self._changed:
             delivered, self._delivered = self._delivered, {}
             return delivered
+
+    def distrust(self, why: str) -> None:
+        """Ask for a new epoch, and say why; "" asks for nothing."""
+        with self._changed:
+            self._distrust = why or self._distrust
+            self._hurry |= bool(why)
+            self._changed.notify_all()
+
+    def take_distrust(self) -> str:
+        """Take why a new epoch was asked for, "" if it was not."""
+        with self._changed:
+            why, self._distrust = self._distrust, ""
+            return why
 
     def take(self) -> Taken:
         """Take everything that waits."""

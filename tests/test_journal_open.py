@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.errors import JournalDamaged, JournalError
 from edge_agent.journal import Row
-from edge_agent.journal_file import FILE, PAGE, SUSPECT
+from edge_agent.journal_file import BALLAST, FILE, PAGE, SUSPECT
 from edge_agent.journal_salvage import END_OF_EPOCH
 from edge_agent.journal_schema import STREAMS, pack
 from edge_agent.records import Alarm
@@ -300,6 +300,7 @@ def test_damage_met_while_opening(ours: Bench) -> None:
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR])
 def test_a_sick_disk_is_no_damage(ours: Bench, code: int) -> None:
     """A healthy file is never set aside because the disk is full, read-only or failing."""
+    (ours.directory / BALLAST).unlink()
     ours.script.fail("FROM epoch", error=coded(code))
     with pytest.raises(JournalError, match="cannot be opened"):
         ours.open()
@@ -323,8 +324,8 @@ def test_a_new_file_that_cannot_be_written(ours: Bench, statement: str) -> None:
     old = content(ours)
     name = ours.journal.epoch_name
     flip(ours.directory / FILE, [12])
-    ours.script.fail(statement, error=coded(sqlite3.SQLITE_FULL, "full"))
-    with pytest.raises(JournalError, match=r"full; a new journal cannot be begun|full"):
+    ours.script.fail(statement, error=coded(sqlite3.SQLITE_IOERR, "broken disk"))
+    with pytest.raises(JournalError, match="broken disk; a new journal cannot be begun"):
         ours.open()
     ours.script.times = 0
     ours.open()

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.errors import JournalFull
+from edge_agent.journal_file import BALLAST as FILE
 from edge_agent.journal_quota import Limits
-from edge_agent.journal_reserve import FILE, Reserve
+from edge_agent.journal_reserve import Reserve
 from edge_agent.records import Alarm, Reading
 from tests.journals import Bench, bench, coded
 
@@ -105,6 +107,26 @@ def test_a_start_on_a_full_disk(tmp_path: Path) -> None:
     it.step(10.0)
     assert not it.upkeep.tight
     it.crash()
+
+
+def test_a_start_that_finds_the_disk_full_takes_the_ballast(tmp_path: Path) -> None:
+    """What was kept for this is used for this; without it the reason is told."""
+    with bench(tmp_path) as it:
+        it.swipe("a")
+        it.crash()
+        it.clock.reboot("boot-2")
+        it.free = 1000
+        it.script.fail("INTO boot", error=FULL)
+        it.open()
+        assert not (it.directory / FILE).exists()
+        it.swipe("b")
+        assert it.view.totals.lifetime == {"visits": 2}
+        it.crash()
+        it.clock.reboot("boot-3")
+        it.script.fail("INTO boot", error=FULL)
+        with pytest.raises(JournalFull, match="full"):
+            it.open()
+        it.open()
 
 
 def test_a_ballast_that_cannot_be_made(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_nothing_is_visible_before_it_is_durable(tmp_path: Path) -> None:
             assert it.step(1.0) == 1.0
             assert it.view.totals.lifetime == {}
             assert it.view.alarms == {}
-            assert it.view.devices == {}
+            assert "door" not in it.view.devices
             assert it.view.last_visit_mono is None
             assert "disk I/O error" in it.view.storage.trouble
         it.step(1.0)
@@ -447,6 +447,31 @@ def test_stopping_with_a_sick_disk_tries_once_more(tmp_path: Path) -> None:
         it.recorder.flush()
         assert it.seqs("usage") == [1, 2]
         it.script.times = 0
+
+
+def test_a_new_epoch_on_request(tmp_path: Path) -> None:
+    """The centre knows more than the journal: the old epoch is declared over, and nothing is numbered twice."""
+    with bench(tmp_path) as it:
+        it.swipe("a")
+        it.measure(1.0, seconds=0.5)
+        name = it.journal.epoch_name
+        it.recorder.distrust("the centre knows more")
+        it.script.fail("COMMIT")
+        it.step()
+        assert it.journal.epoch_name == name
+        it.script.fail("INTO epoch")
+        it.step(1.0)
+        it.step(1.0)
+        assert it.journal.epoch_name == name
+        it.step(1.0)
+        it.step(1.0)
+        assert it.journal.epoch_name != name
+        it.swipe("b")
+        assert it.seqs("usage") == [1, 2]
+        gap = body(it, "usage", "gap")
+        assert (gap["of_epoch"], gap["from_seq"], gap["reason"]) == (name, 2, "damage")
+        assert it.view.totals.epoch_name == it.journal.epoch_name
+        assert it.view.totals.lifetime == {"visits": 2}
 
 
 def test_losses_of_a_damaged_file_are_declared_first(tmp_path: Path) -> None:
