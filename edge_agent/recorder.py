@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _QUEUE = 4096
 """Submissions that may wait: about a minute of the busiest station behind a stalled SD card."""
 _RETRY_S = 1.0
+_FIGURES_S = 30.0
+"""At first the figures about the journal say nothing yet."""
 _MORE_S = 0.05
 """Rest between two steps of the journal's own work."""
 _LONGEST_STEP = 15.0
@@ -90,6 +92,7 @@ class Recorder:
         self._failed = False
         self._unstored: Overflow | None = None
         self._days = Days(self._ledger)
+        self._figures_at = clock.monotonic() + _FIGURES_S
         self._due = self._tend_at = clock.monotonic()
         self._display = Display(picture, journal, self._ledger, self._alarms)
         self._reveal()
@@ -360,7 +363,8 @@ class Recorder:
         self._reveal()
         if self._upkeep.note(self._time.stamp(), self._ledger.lifetime()):
             self._display.storage(self._upkeep.figures)
-            self._display.tell_journal(self._thinner, self._time.stamp())
+            if begin >= self._figures_at:
+                self._display.tell_journal(self._thinner, self._time.stamp())
             alarm = self._upkeep.flash_alarm(self._settings.flash_budget)
             if alarm is not None:
                 self.submit("station", [alarm])

@@ -449,6 +449,27 @@ def test_stopping_with_a_sick_disk_tries_once_more(tmp_path: Path) -> None:
         it.script.times = 0
 
 
+def test_the_journal_is_a_device_of_its_own(tmp_path: Path) -> None:
+    """Its figures are told from the first minute on, its trouble at once; nothing of it is ever stored."""
+    with bench(tmp_path) as it:
+        it.step(10.0)
+        assert "journal" not in it.view.devices
+        it.step(60.0)
+        told = it.view.devices["journal"].told
+        points = it.view.devices["journal"].points
+        assert points["telemetry_stored"].reading.value is True
+        assert points["used_bytes"].reading.value == 0
+        assert "trouble" not in points
+        it.script.fail("COMMIT")
+        it.swipe("a")
+        assert "disk I/O error" in str(it.view.devices["journal"].points["trouble"].reading.value)
+        it.step(1.0)
+        assert "trouble" not in it.view.devices["journal"].points
+        assert it.view.devices["journal"].told == told + 2
+        it.step(600.0)
+        assert it.rows("tele") == []
+
+
 def test_a_new_epoch_on_request(tmp_path: Path) -> None:
     """The centre knows more than the journal: the old epoch is declared over, and nothing is numbered twice."""
     with bench(tmp_path) as it:
