@@ -28,6 +28,8 @@ class Presence:
         self._picture = picture
         self._clock = clock
         self._online = False
+        self._said: str | None = None
+        """What the log has last: why there is no connection, "" that there is one."""
         self._turned_at = clock.monotonic()
         self._show_at = 0.0
 
@@ -42,19 +44,26 @@ class Presence:
         payload = payloads.status(online=False, session=self.session, now_ms=now_ms, reason="stopped")
         return Message(self._topic, payload, retain=True)
 
-    def online(self) -> bool:
-        """Note that a connection stands; return True if that is news."""
-        news = bool(self.why) or self.connections == 0
+    def online(self) -> None:
+        """Note that a connection stands."""
         self.connections += 1
         self.why = ""
         self._online = True
         self._turned_at = self._clock.monotonic()
+
+    def proved(self) -> bool:
+        """Note that the connection works; return True if that is news.
+
+        A broker that lets us in and takes nothing is not worth a line in the log each time.
+        """
+        news = self._said != ""
+        self._said = ""
         return news
 
     def offline(self, why: str) -> bool:
-        """Note that there is none; return True if the reason is news."""
-        news = why != self.why
-        self.why = why
+        """Note that there is no connection; return True if the reason is news."""
+        news = why != self._said
+        self._said = self.why = why
         if self._online:
             self._turned_at = self._clock.monotonic()
         self._online = False

@@ -218,8 +218,7 @@ class Uplink:
     def _begin(self, connection: Connection, opened: Opened, traffic: Traffic, now: float) -> None:
         self._opened = True
         self._since = now
-        if self._presence.online():
-            log.warning("uplink is online broker=%s pending=%s", self._settings.broker_name, traffic.pending())
+        self._presence.online()
         traffic.begin(self._presence.session, self._settings.window, opened, now)
         self._show()
         connection.subscribe(self._settings.topics.commands)
@@ -237,6 +236,8 @@ class Uplink:
         else:
             if traffic.answered:
                 self._backoff.success()
+                if self._presence.proved():
+                    log.warning("uplink is online broker=%s pending=%s", self._settings.broker_name, traffic.pending())
             if self._conflict and now - self._since > _STEADY_S:
                 self._conflict = False
                 self._sink.submit(STATION, [Alarm("identity_conflict", active=False)])

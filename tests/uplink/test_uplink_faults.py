@@ -372,3 +372,15 @@ def test_a_broker_that_cuts_what_is_too_large(tmp_path: Path) -> None:
         rig.store.visits(1)
         rig.until(lambda: rig.seqs("event/") == [2] and len(delivered(rig).get("tele", ())) == 60, advance=1.0)
         assert rig.link.connections <= 6
+
+
+def test_the_log_tells_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A broker that lets us in and takes nothing is one line in the log, however often; so is that it is well again."""
+    with Rig.of(tmp_path) as rig:
+        rig.behave(never_ack=True)
+        rig.store.visits(1)
+        rig.until(lambda: rig.link.connections >= 4, advance=0.5, patient=False)
+        rig.behave()
+        rig.drained()
+        lines = [record.getMessage().split(",")[0].split(" broker=")[0] for record in caplog.records]
+        assert lines == ["uplink is offline", "uplink is online"]
