@@ -93,7 +93,7 @@ class Bench:
         self.check_up_to = 1 << 30
         self.limits = Limits()
         self.cap = 512_000_000
-        """Bytes that the file itself may take; far above the limits where a test fills streams faster than they empty."""
+        """Bytes that the file itself may take; far above the limits, as tests fill streams faster than they empty."""
         self.free = 10 << 30
         """Bytes free on the disk, as the agent is told."""
         self.opened: Opened

@@ -30,6 +30,9 @@ class Sink(Protocol):
     def remember(self, key: str, text: str | None) -> None:
         """Keep text across restarts."""
 
+    def distrust(self, why: str) -> None:
+        """Begin a new epoch."""
+
     def declare(self, gaps: list[tuple[str, dict[str, Json]]], state: dict[str, str | None]) -> None:
         """Declare losses, as (stream, body), and remember `state` in the same transaction."""
 

@@ -83,7 +83,7 @@ class Uplink:
         self._backoff = Backoff(settings.pauses, rng or random.SystemRandom())
         self._presence = Presence(settings.topics, settings.broker_name, picture, clock)
         self._inbox = Inbox(settings.topics, gate)
-        JournalVerbs(gate, reader, sink.remember, self._replay)
+        JournalVerbs(gate, reader, sink, self._replay)
         self._reader: Reader | None = None
         self._outbox: Outbox | None = None
         self._traffic: Traffic | None = None

@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
@@ -47,34 +47,42 @@ class Resend(Range):
         return self
 
 
-class JournalVerbs:
-    """Registers both verbs; `remember` and `replay` may be called from whatever thread asks."""
+class Book(Protocol):
+    """The Recorder, as the verbs use it."""
 
-    def __init__(
-        self,
-        gate: Gate,
-        reader: Callable[[], Reader],
-        remember: Callable[[str, str | None], None],
-        replay: Callable[[Replay], bool],
-    ) -> None:
+    def remember(self, key: str, text: str | None) -> None:
+        """Keep text across restarts."""
+
+    def distrust(self, why: str) -> None:
+        """Begin a new epoch."""
+
+
+class JournalVerbs:
+    """Registers both verbs; `book` and `replay` may be called from whatever thread asks."""
+
+    def __init__(self, gate: Gate, reader: Callable[[], Reader], book: Book, replay: Callable[[Replay], bool]) -> None:
         self._reader = reader
-        self._remember = remember
+        self._book = book
         self._replay = replay
         self._committed: dict[str, int] = {}
         gate.register("journal/committed", Committed, self.committed)
         gate.register("journal/resend", Resend, self.resend)
 
     def committed(self, asked: Committed) -> Mapping[str, Json]:
-        """Remember it; it never goes back, and cannot go beyond what there is."""
+        """Remember it; it never goes back. Beyond what there is it shows that the journal is older than known."""
         key = f"{COMMITTED}{asked.stream}/{asked.epoch}"
         with contextlib.closing(self._reader()) as reader:
-            last = reader.last_of(asked.stream, _number(reader, asked.epoch))
+            epoch = _number(reader, asked.epoch)
+            last = reader.last_of(asked.stream, epoch)
             if asked.upto > last:
+                if epoch == max(reader.epochs()):
+                    # The journal is a copy that was put back: its next numbers are taken at the centre.
+                    self._book.distrust("older than the centre knows")
                 raise CommandRefused(f"that epoch has {last} records here")
             before = max(self._committed.get(key, 0), json.loads(reader.remembered(key).get(key, "0")))
         upto = max(before, asked.upto)
         self._committed[key] = upto
-        self._remember(key, json.dumps(upto))
+        self._book.remember(key, json.dumps(upto))
         return {"upto": upto}
 
     def resend(self, asked: Resend) -> Mapping[str, Json]:

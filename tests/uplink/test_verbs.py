@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.records import Event
 from edge_agent.uplink.verbs import JournalVerbs
 from tests.uplink.rig import BASE, Rig, ids
 
@@ -87,7 +88,7 @@ def test_resend_beyond_the_end(rig: Rig) -> None:
 
 def test_resend_too_many(rig: Rig) -> None:
     """When too many ranges wait already the asker is told so."""
-    JournalVerbs(rig.gate, rig.store.reader, rig.store.recorder.remember, lambda _replay: False)
+    JournalVerbs(rig.gate, rig.store.reader, rig.store.recorder, lambda _replay: False)
     epoch = rig.store.journal.epoch_name
     rig.command("journal/resend", stream="usage", epoch=epoch, **span(1, 5))
     assert answer(rig) == {"ok": False, "reason": "too many ranges wait already"}
@@ -107,6 +108,20 @@ def test_committed(rig: Rig) -> None:
         assert found == expected
     assert reason.startswith("that epoch has ")
     assert remembered(rig, "committed/") == {f"committed/usage/{epoch}": "4"}
+
+
+def test_committed_beyond_what_there_is(rig: Rig) -> None:
+    """If the centre has stored what the journal never had, a copy was put back: new records get a new epoch, once."""
+    epoch = rig.store.journal.epoch_name
+    rig.command("journal/committed", stream="usage", epoch=epoch, upto=99)
+    assert not answer(rig)["ok"]
+    rig.store.recorder.submit_durably("door", [Event("visit", {})], {}, within=5.0)
+    rig.until(lambda: [body["epoch"] for body in rig.bodies("event/door")] not in ([], [epoch]))
+    new = rig.store.journal.epoch_name
+    assert new != epoch
+    rig.command("journal/committed", id="c2", stream="usage", epoch=epoch, upto=99)
+    assert not answer(rig, "c2")["ok"]
+    assert rig.store.journal.epoch_name == new
 
 
 def test_response_topic(rig: Rig) -> None:
