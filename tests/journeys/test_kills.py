@@ -1,5 +1,7 @@
-"""The agent as a process: killed at random, the broker restarted at random; no visit lost, none counted twice."""
+"""The agent as a process: killed at random, the broker restarted at random; no visit or alarm lost, none told twice."""
 
+import faulthandler
+import json
 import os
 import random
 import shutil
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,14 +20,32 @@ import pytest
 
 from edge_agent.demo.station import SimulatedStation
 from edge_agent.demo.wire import PtyWire
+from edge_agent.journal import Row
 from edge_agent.journal_reader import Reader
+from edge_agent.journal_schema import STREAMS
 from tests.stations import HEAD, READER, Centre, centre, wait_for
 
-KILLS = int(os.environ.get("KILLS", "30"))
+KILLS = int(os.environ.get("KILLS", "50"))
 ROOT = Path(__file__).parents[2]
 _FRAME = 14
 SAFE_S = 0.25
 """A swipe whose last byte was on the wire this long before a kill must have been accepted."""
+BATTERY = """
+[[link]]
+name = "rs485"
+kind = "serial"
+port = "/dev/serial/by-id/rs485"
+max_reply_delay = "100ms"
+
+[[device]]
+name = "battery"
+link = "rs485"
+driver = "bms"
+framing = "up"
+address = 1
+timeout = "100ms"
+every = "50ms"
+"""
 
 
 @pytest.fixture(name="ports")
@@ -63,79 +84,149 @@ class Agent:
         assert self.process.wait(20) == 0
 
 
-def test_no_kill_loses_or_doubles_a_visit(tmp_path: Path, ports: Path) -> None:
+def test_no_kill_loses_or_doubles_a_record(tmp_path: Path, ports: Path) -> None:
     """After many kills and broker stops the totals equal the journal, the sink and the swipes that had to count."""
+    # A person may ask for hours of it.
+    faulthandler.cancel_dump_traceback_later()
     rng = random.Random(20)
     with centre() as broker:
-        text = (HEAD + READER).replace("/dev/serial/by-id", str(ports))
+        text = (HEAD + READER + BATTERY).replace("/dev/serial/by-id", str(ports))
         simulated = SimulatedStation(
             tmp_path, broker=f"127.0.0.1:{broker.thread.port}", page="127.0.0.1:8080", text=text, ports=ports
         )
         simulated.start()
         try:
-            must, swiped = _torment(simulated, broker, rng, tmp_path / "log")
+            torment = Torment(simulated, broker, rng, tmp_path / "log")
+            for _ in range(KILLS):
+                torment.one_life()
+            torment.heal()
             agent = Agent(simulated.path, tmp_path / "log")
-            wait_for(lambda: _all_arrived(tmp_path, broker), "everything at the sink", within=30)
-            agent.stop()
+            try:
+                wait_for(lambda: _well_again(tmp_path), "every alarm to clear", within=30)
+                wait_for(lambda: _all_arrived(tmp_path, broker), "everything at the sink", within=30)
+            finally:
+                agent.stop()
         finally:
             simulated.stop()
-    reader = Reader(tmp_path / "journal")
-    rows = [row for row in reader.rows("usage", (0, 0), 100_000) if row.type == "visit"]
-    reader.close()
-    seqs = [row.seq for row in rows]
-    assert seqs == list(range(1, len(rows) + 1))
-    visits = [body for body in broker.sink.of("usage").values() if body["type"] == "visit"]
-    assert len(visits) == len(rows)
-    assert broker.last("usage")["lifetime"]["visits"] == len(rows)
-    assert broker.sink.conflicting == 0
-    assert must <= len(rows) <= swiped
+    rows = _rows(tmp_path)
+    visits = [row for row in rows["usage"] if row.type == "visit"]
+    assert broker.last("usage")["lifetime"]["visits"] == len(visits)
+    assert torment.must <= len(visits) <= torment.swiped
+    _check_alarms(rows["alarm"])
+    _check_complete(rows, broker)
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def _torment(simulated: SimulatedStation, broker: Centre, rng: random.Random, log: Path) -> tuple[int, int]:
-    """Kill and restart; return how many swipes had to be accepted and how many there were."""
-    must = swiped = card = 0
-    down = False
-    for _ in range(KILLS):
-        agent = Agent(simulated.path, log)
+class Torment:
+    """What happens to the station while it works; `must` swipes have to be accepted of all that were `swiped`."""
+
+    def __init__(self, simulated: SimulatedStation, broker: Centre, rng: random.Random, log: Path) -> None:
+        self.must = self.swiped = 0
+        self._simulated = simulated
+        self._broker = broker
+        self._rng = rng
+        self._log = log
+        self._down = self._ill = self._unplugged = False
+
+    def one_life(self) -> None:
+        """Start the agent, let people and faults come, and kill it."""
+        agent = Agent(self._simulated.path, self._log)
         times = []
-        until = time.monotonic() + rng.uniform(0.05, 0.8)
-        while time.monotonic() < until:
-            card += 1
-            wire = simulated.wires["reader"]
-            frame_end = wire.written + _FRAME
-            simulated.simulators["door-reader"].swipe(card, stay=0)
-            wait_for(partial(_said, wire, frame_end), "said")
-            times.append(time.monotonic())
-            if rng.random() < 0.1:
-                down = _toggle(broker, down=down)
-        killed = time.monotonic()
-        agent.kill()
-        must += sum(killed - said > SAFE_S for said in times)
-        swiped += len(times)
-    if down:
-        _toggle(broker, down=True)
-    return must, swiped
+        until = time.monotonic() + self._rng.uniform(0.05, 0.7)
+        try:
+            while time.monotonic() < until:
+                self.swiped += 1
+                times.append(self._swipe(self.swiped))
+                if self._rng.random() < 0.1:
+                    self._restart_broker()
+                if self._rng.random() < 0.2:
+                    self._fall_ill(ill=not self._ill)
+                if self._rng.random() < 0.05:
+                    self._unplug(unplugged=not self._unplugged)
+        finally:
+            killed = time.monotonic()
+            agent.kill()
+        self.must += sum(killed - said > SAFE_S for said in times)
+
+    def heal(self) -> None:
+        """Make everything well again."""
+        if self._down:
+            self._restart_broker()
+        self._fall_ill(ill=False)
+        self._unplug(unplugged=False)
+
+    def _swipe(self, card: int) -> float:
+        """Hold a card to the reader; return when its last byte was on the wire."""
+        wire = self._simulated.wires["reader"]
+        frame_end = wire.written + _FRAME
+        self._simulated.simulators["door-reader"].swipe(card, stay=0)
+        wait_for(partial(_said, wire, frame_end), "said")
+        return time.monotonic()
+
+    def _restart_broker(self) -> None:
+        if self._down:
+            self._broker.thread.start()
+        else:
+            self._broker.thread.stop(abrupt=True)
+        self._down = not self._down
+
+    def _fall_ill(self, *, ill: bool) -> None:
+        """Let the battery's board report a protection, or that it is over."""
+        self._ill = ill
+        protections = ("discharge_over_current_1",) if ill else ()
+        self._simulated.simulators["battery"].measure(soc_pct=80.0, temp_c=25.0, protections=protections)
+
+    def _unplug(self, *, unplugged: bool) -> None:
+        """Take the adapter of the battery's wire out, or put it back."""
+        if unplugged is not self._unplugged:
+            wire = self._simulated.wires["rs485"]
+            wire.unplug() if unplugged else wire.plug()
+        self._unplugged = unplugged
+
+
+def _check_alarms(rows: list[Row]) -> None:
+    """Both alarms came up, each was raised and cleared in turn, and is over now."""
+    states = defaultdict(list)
+    for row in rows:
+        states[row.type].append(json.loads(row.body)["state"])
+    assert {"battery_protection", "link_lost"} <= set(states)
+    for told in states.values():
+        assert told == ["raised", "cleared"] * (len(told) // 2)
+
+
+def _check_complete(rows: dict[str, list[Row]], broker: Centre) -> None:
+    """Every seq of every stream is at the sink once, with the content of the journal; there are no gaps to declare."""
+    assert broker.sink.conflicting == 0
+    for stream in STREAMS:
+        told = {body["seq"]: body for body in broker.sink.of(stream).values()}
+        assert sorted(told) == [row.seq for row in rows[stream]] == list(range(1, len(rows[stream]) + 1))
+        for row in rows[stream]:
+            # A time is stored as a stamp and told as a date.
+            body = {key: value for key, value in json.loads(row.body).items() if key != "since"}
+            assert told[row.seq] | body == told[row.seq]
+
+
+def _rows(directory: Path) -> dict[str, list[Row]]:
+    """Return what has been accepted, by stream."""
+    reader = Reader(directory / "journal")
+    try:
+        rows = list(reader.all_rows())
+    finally:
+        reader.close()
+    return {stream: [row for row in rows if row.stream == stream] for stream in STREAMS}
+
+
+def _well_again(directory: Path) -> bool:
+    newest = {row.type: json.loads(row.body)["state"] for row in _rows(directory)["alarm"]}
+    return set(newest.values()) == {"cleared"}
 
 
 def _said(wire: PtyWire, end: int) -> bool:
     return wire.written >= end
 
 
-def _toggle(broker: Centre, *, down: bool) -> bool:
-    if down:
-        broker.thread.start()
-    else:
-        broker.thread.stop(abrupt=True)
-    return not down
-
-
 def _all_arrived(directory: Path, broker: Centre) -> bool:
-    reader = Reader(directory / "journal")
-    try:
-        rows = reader.rows("usage", (0, 0), 100_000)
-    finally:
-        reader.close()
-    arrived = broker.sink.of("usage")
+    rows = _rows(directory)
     total = broker.last("usage").get("lifetime", {}).get("visits")
-    return len(arrived) == len(rows) and total == sum(row.type == "visit" for row in rows)
+    arrived = all(len(broker.sink.of(stream)) == len(rows[stream]) for stream in STREAMS)
+    return arrived and total == sum(row.type == "visit" for row in rows["usage"])
