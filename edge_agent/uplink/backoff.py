@@ -10,6 +10,12 @@ from dataclasses import dataclass
 _YOUNG = 120.0
 """Seconds of uptime below which a start is taken for a power cut that hit the neighbours too."""
 _CRITICAL_EVERY = 60.0
+TAKEN_OVER = 0x8E
+_TAKEN_OVER_PAUSE = 60.0
+"""Two clients of one identity throw each other out; not more often than once a minute."""
+_UNKNOWN = frozenset({0x86, 0x87, 0x8A, 0x8C})
+"""The broker does not know us: wrong password, no rights, banned, wrong method."""
+_UNKNOWN_PAUSE = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,13 @@ class Backoff:
         """Return the pause before the very first attempt: none, unless the power has just come back to many."""
         return self.after_failure() if uptime < _YOUNG and backlog else 0.0
 
-    def after_failure(self) -> float:
-        """Return the pause before the next attempt."""
+    def after_failure(self, code: int = 0) -> float:
+        """Return the pause before the next attempt; `code` is the broker's reason (MQTT 5, 2.4), 0 without one."""
         pause = self._rng.uniform(0.0, self._bound)
         self._bound = min(self._bound * 2, self._pauses.ceiling)
-        return pause
+        if code == TAKEN_OVER:
+            return max(pause, _TAKEN_OVER_PAUSE)
+        return max(pause, min(_UNKNOWN_PAUSE, self._pauses.ceiling)) if code in _UNKNOWN else pause
 
     def success(self) -> None:
         """Begin anew after a connection that worked."""

@@ -10,11 +10,10 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.client import PUBACK
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -23,13 +22,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_agent.errors import UplinkError
 from edge_agent.links.wake import Waker
 from edge_agent.uplink.connection import Acknowledged, Broker, Happening, Lost, Message, Opened, Received
+from edge_agent.uplink.paho_client import Client
 
 _CONNECT_TIMEOUT = 10.0
-_PUBACK_CODES = frozenset({0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
-"""Refusals that a PUBACK may carry (MQTT 5, table 3-4); paho takes any other for a malformed packet."""
 _WITH_WILL = ReasonCode(PacketTypes.DISCONNECT, identifier=0x04)
-_SUCCESS = ReasonCode(PacketTypes.PUBACK)
-_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
 _DEFAULT_RECEIVE_MAXIMUM = 65_535
 _DEFAULT_MAXIMUM_PACKET = 268_435_460
 _LARGEST_INBOUND = 8192
@@ -37,42 +33,6 @@ _LARGEST_INBOUND = 8192
 _MOST_INBOUND = 20
 _SILENT_KEEPALIVES = 1.5
 """The broker gives us up after so many (MQTT 5, 3.1.2.10); we ping after one, so its answer has half a one."""
-
-
-class _Client(mqtt.Client):
-    """Paho, cured of two habits that cost a connection."""
-
-    foreign: dict[int, int]
-    """Packet id -> reason code that the standard does not know for PUBACK."""
-
-    def _sock_send(self, buf: bytes | bytearray) -> int:
-        """Leave it to reading to find a broken connection.
-
-        A write that fails makes paho close the socket at once, with the broker's last words (DISCONNECT and its
-        reason) still unread in it.
-        """
-        try:
-            return super()._sock_send(buf)
-        except BlockingIOError:
-            raise
-        except OSError as error:
-            raise BlockingIOError from error
-
-    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
-        """Take the plain PUBACK, nearly every one, by a short way: paho's own takes half as long as sending did.
-
-        And hear reason codes that belong to other packets: mosquitto says 0x95 here to what exceeds its size limit.
-        """
-        packet = self._in_packet["packet"]
-        if len(packet) == 2 and self._in_packet["command"] == PUBACK:
-            mid = int.from_bytes(packet)
-            with self._out_message_mutex:
-                known = mid in self._out_messages
-                return self._do_on_publish(mid, _SUCCESS, _NO_PROPERTIES) if known else MQTTErrorCode.MQTT_ERR_SUCCESS
-        if len(packet) > 2 and packet[2] >= 0x80 and packet[2] not in _PUBACK_CODES:
-            self.foreign[int.from_bytes(packet[:2])] = packet[2]
-            self._in_packet["packet"] = bytearray(packet[:2] + b"\x80" + packet[3:])
-        return super()._handle_pubackcomp(cmd)
 
 
 class PahoConnection:
@@ -83,9 +43,7 @@ class PahoConnection:
         self._clock = clock
         self._heard = clock()
         self._keepalive = broker.keepalive
-        client = _Client(CallbackAPIVersion.VERSION2, client_id=broker.client_id, protocol=mqtt.MQTTv5)
-        client.foreign = {}
-        self._client = client
+        self._client = client = Client(broker.client_id)
         try:
             client.connect_timeout = _CONNECT_TIMEOUT
             client.max_inflight_messages_set(max(broker.window, 1))
@@ -195,8 +153,7 @@ class PahoConnection:
                 self._happenings.append(Lost(f"broker is of no use to a station: it {purpose}"))
                 return
         self._keepalive = getattr(properties, "ServerKeepAlive", self._keepalive)
-        # paho 2.1 ignores the server's wish and would be thrown out for silence.
-        self._client._keepalive = self._keepalive  # noqa: SLF001
+        self._client.keep_alive(self._keepalive)
         receive_maximum = getattr(properties, "ReceiveMaximum", _DEFAULT_RECEIVE_MAXIMUM)
         self._happenings.append(
             Opened(receive_maximum, getattr(properties, "MaximumPacketSize", _DEFAULT_MAXIMUM_PACKET))
@@ -229,10 +186,7 @@ class PahoConnection:
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, code: ReasonCode, _properties: Any) -> None:
         if flags.is_disconnect_packet_from_server:
-            # paho 2.1 passes over a reason code that has no properties behind it.
-            packet = self._client._in_packet["packet"]  # noqa: SLF001
-            if packet and packet[0] != code.value:
-                code = ReasonCode(PacketTypes.DISCONNECT, identifier=packet[0])
+            code = self._client.reason(code)
             self._happenings.append(Lost(f"broker ended the connection: {code}", code.value))
         else:
             self._happenings.append(Lost("connection lost"))

@@ -16,7 +16,7 @@ from edge_agent.errors import UplinkError
 from edge_agent.journal_reader import Reader
 from edge_agent.picture import Picture
 from edge_agent.records import Alarm, Severity
-from edge_agent.uplink.backoff import Backoff, Pauses
+from edge_agent.uplink.backoff import TAKEN_OVER, Backoff, Pauses
 from edge_agent.uplink.connection import Acknowledged, Connection, Happening, Lost, Message, Opened, Received
 from edge_agent.uplink.inbox import Inbox
 from edge_agent.uplink.outbox import Outbox, Outgoing, Replay
@@ -32,10 +32,6 @@ log = logging.getLogger(__name__)
 _OPENING_S = 20.0
 _NO_PROGRESS_S = 20.0
 """A broker that accepts and acknowledges nothing for so long is no broker: connect anew."""
-_TAKEN_OVER = 0x8E
-_TAKEN_OVER_PAUSE_S = 60.0
-_NOT_AUTHORISED = frozenset({0x86, 0x87, 0x8A, 0x8C})
-_LONG_PAUSE_S = 300.0
 _STEADY_S = 600.0
 """A connection that lasted so long ends the suspicion that somebody else uses our identity."""
 _FAREWELL_S = 2.0
@@ -245,13 +241,10 @@ class Uplink:
     def _lost(self, lost: Lost) -> None:
         """The connection is over; plan the next one."""
         now = self._clock.monotonic()
-        pause = self._backoff.after_failure()
-        if lost.code == _TAKEN_OVER:
+        pause = self._backoff.after_failure(lost.code)
+        if lost.code == TAKEN_OVER:
             self._conflict = True
-            pause = max(pause, _TAKEN_OVER_PAUSE_S)
             self._sink.submit(STATION, [Alarm("identity_conflict", active=True)])
-        elif lost.code in _NOT_AUTHORISED:
-            pause = max(pause, min(_LONG_PAUSE_S, self._settings.pauses.ceiling))
         if self._presence.offline(lost.why):
             log.error("uplink is offline, next attempt in %.0f s: %s", pause, lost.why)
         if self._traffic is not None:

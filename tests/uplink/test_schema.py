@@ -2,6 +2,8 @@
 
 import json
 import re
+import runpy
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from edge_agent.demo.broker import Broker, Message, Refusal
 from edge_agent.demo.broker_thread import BrokerThread
 from edge_agent.demo.mqtt_wire import ReasonCode
 from edge_agent.records import Alarm, Event, Quality, Reading
+from edge_agent.uplink import schema
 from edge_agent.uplink.schema import CHANNELS, Channel, asyncapi, files, schema_of
 from tests.stations import AIRCON, HEAD, READER, ROOM, far_ends, running, wait_for
 from tests.uplink.rig import Rig
@@ -51,12 +54,19 @@ def test_the_files_are_fresh() -> None:
         assert (FOLDER / name).read_text(encoding="utf-8") == content, stale
 
 
+def test_the_command_that_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command named there writes all of them into the folder it is given."""
+    monkeypatch.setattr(sys, "argv", ["schema", str(tmp_path)])
+    runpy.run_path(schema.__file__, run_name="__main__")
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == dict(files())
+
+
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.name)
 def test_each_schema_is_one(channel: Channel) -> None:
     """Every schema is well-formed, and none lets null through."""
-    schema = schema_of(channel)
-    Draft7Validator.check_schema(schema)
-    assert '"null"' not in json.dumps(schema)
+    made = schema_of(channel)
+    Draft7Validator.check_schema(made)
+    assert '"null"' not in json.dumps(made)
 
 
 def test_asyncapi_hangs_together() -> None:
