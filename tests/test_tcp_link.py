@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.modbus.codec import Function, Reply, Request, decode_request, encode_reply, encode_request, seal
-from drivers.modbus.shape import reply_shape
+from drivers.modbus.codec_shape import reply_shape
 from edge_agent.clock import FakeClock, SystemClock
 from edge_agent.driver import DeviceError, LinkError, LinkTimeout, ReplyShape
 from edge_agent.links.bytelink import ByteLink, Timing

@@ -6,7 +6,7 @@ from drivers.bms import map_seplos_v3 as seplos
 from drivers.bms.pack import Pack
 from drivers.bms.reader import Ask, Question, Source
 from drivers.modbus.codec import Request, decode_reply, encode_request
-from drivers.modbus.shape import reply_shape
+from drivers.modbus.codec_shape import reply_shape
 from edge_agent.driver import DeviceError
 
 

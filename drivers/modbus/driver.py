@@ -6,11 +6,11 @@ from typing import ClassVar
 from drivers.modbus import profile
 from drivers.modbus.blocks import Block
 from drivers.modbus.codec import Refused, Reply, Request, decode_reply, encode_request
+from drivers.modbus.codec_shape import reply_shape
 from drivers.modbus.options import ModbusOptions
 from drivers.modbus.point import Point
 from drivers.modbus.profile import load_profile
 from drivers.modbus.rates import Rates
-from drivers.modbus.shape import reply_shape
 from drivers.modbus.simulator import ModbusSimulator
 from edge_agent.driver import Alarm, Command, DeviceError, Link, LinkError, Quality, Reading, Record, Site, Wire
 

@@ -21,7 +21,7 @@ from drivers.modbus.codec import (
     request_size,
     seal,
 )
-from drivers.modbus.shape import reply_shape
+from drivers.modbus.codec_shape import reply_shape
 from edge_agent.driver import DeviceError
 from tests.drivers import vectors
 from tests.drivers.vectors import Vector
