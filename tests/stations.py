@@ -1,9 +1,12 @@
 """Small whole stations for the journeys: simulated far ends, real near ends, a broker with a sink."""
 
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +19,8 @@ from edge_agent.demo.broker_thread import BrokerThread
 from edge_agent.demo.sink import Sink
 from edge_agent.demo.station import SimulatedStation, TrustedClock
 from edge_agent.station import Station
+
+ROOT = Path(__file__).parents[1]
 
 HEAD = """
 [station]
@@ -146,6 +151,34 @@ def running(simulated: SimulatedStation) -> Iterator[Station]:
     """Run the agent in this process."""
     with Station(simulated.config, clock=TrustedClock(), make=simulated.make) as station:
         yield station
+
+
+class Agent:
+    """`edge-agent run` as systemd starts it; returns when it has said READY."""
+
+    def __init__(self, station_file: Path, log: Path) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, log.open("ab") as sink:
+            notify.settimeout(20)
+            address = f"\0edge-agent-test-{os.getpid()}-{time.monotonic_ns()}"
+            notify.bind(address)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edge_agent", "run", str(station_file)],
+                stderr=sink,
+                cwd=ROOT,
+                env={**os.environ, "NOTIFY_SOCKET": address.replace("\0", "@")},
+            )
+            while b"READY=1" not in notify.recv(4096):
+                pass
+
+    def kill(self) -> None:
+        """As a power cut ends it."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        """As systemd ends it."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0
 
 
 @contextlib.contextmanager

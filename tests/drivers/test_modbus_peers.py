@@ -1,7 +1,6 @@
 """The Modbus driver over the real serial link against slaves that are not ours: libmodbus and pymodbus."""
 
 import asyncio
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,9 @@ from edge_agent.clock import SystemClock
 from edge_agent.driver import Command, LinkTimeout, Reading, Record, Site
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.serial import SerialSettings, open_serial, timing_for
+from tests.peers import PATIENCE, compile_slave, modbus_slave, pty_pair
 
 UNIT = 3
-PATIENCE = 20.0
 CLIMATE = {"temperature_c": 30.5, "humidity_pct": 54.6}
 AIRCON = {"humidity_pct": 65.8, "temperature_c": -10.1, "current_a": 4.6, "state": "heating"}
 
@@ -29,52 +28,25 @@ needs_libmodbus = pytest.mark.needs("cc", "libmodbus")
 each_peer = pytest.mark.parametrize("peer", [pytest.param("libmodbus", marks=needs_libmodbus), "pymodbus_server"])
 
 
-def read_until(stream: IO[str], wanted: str) -> None:
-    """Read lines until one contains `wanted`; the test's own timeout guards against silence."""
-    for line in stream:
-        if wanted in line:
-            return
-    pytest.fail(f"the process ended before it said {wanted!r}")
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    """End a process of ours and close its pipes."""
-    process.terminate()
-    process.communicate(timeout=PATIENCE)
-
-
 @pytest.fixture
 def wire(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """Both ends of a pair of pseudo-terminals."""
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    command = ["socat", "-d", "-d", f"pty,raw,echo=0,link={ours}", f"pty,raw,echo=0,link={theirs}"]
-    socat = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert socat.stderr
-    read_until(socat.stderr, "starting data transfer loop")
-    yield ours, theirs
-    stop(socat)
+    with pty_pair(ours, theirs):
+        yield ours, theirs
 
 
 @pytest.fixture(scope="session")
 def slave_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The libmodbus slave, compiled once."""
-    program = tmp_path_factory.mktemp("libmodbus") / "modbus_slave"
-    flags = subprocess.run(
-        ["pkg-config", "--cflags", "--libs", "libmodbus"], check=True, capture_output=True, text=True
-    ).stdout.split()
-    source = Path(__file__).with_name("modbus_slave.c")
-    subprocess.run(["cc", "-Wall", "-Werror", "-o", str(program), str(source), *flags], check=True)
-    return program
+    return compile_slave(tmp_path_factory.mktemp("libmodbus"))
 
 
 @pytest.fixture
 def libmodbus(wire: tuple[Path, Path], slave_program: Path) -> Iterator[IO[str]]:
     """A libmodbus slave at the far end; yields what it says it was asked: "function address" lines."""
-    slave = subprocess.Popen([str(slave_program), str(wire[1]), str(UNIT)], stdout=subprocess.PIPE, text=True)
-    assert slave.stdout
-    read_until(slave.stdout, "ready")
-    yield slave.stdout
-    stop(slave)
+    with modbus_slave(slave_program, wire[1], UNIT) as asked:
+        yield asked
 
 
 @pytest.fixture

@@ -2,17 +2,13 @@
 
 import json
 import random
-import shutil
-import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import time
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-import pytest
 
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.options import ModbusOptions
@@ -84,14 +80,6 @@ class Witness:
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Hand on."""
         self.recorder.unreachable(device, why, records)
-
-
-@pytest.fixture(name="memory")
-def _memory() -> Iterator[Path]:
-    """A directory in memory: a day has thousands of commits."""
-    path = Path(tempfile.mkdtemp(prefix="edge-agent-", dir="/dev/shm"))
-    yield path
-    shutil.rmtree(path)
 
 
 def options(name: str) -> ModbusOptions:

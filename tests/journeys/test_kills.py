@@ -4,29 +4,19 @@ import faulthandler
 import json
 import os
 import random
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-
-import pytest
 
 from edge_agent.demo.station import SimulatedStation
 from edge_agent.demo.wire import PtyWire
 from edge_agent.journal import Row
 from edge_agent.journal_reader import Reader
 from edge_agent.journal_schema import STREAMS
-from tests.stations import HEAD, READER, Centre, centre, wait_for
+from tests.stations import HEAD, READER, Agent, Centre, centre, wait_for
 
 KILLS = int(os.environ.get("KILLS", "50"))
-ROOT = Path(__file__).parents[2]
 _FRAME = 14
 SAFE_S = 0.25
 """A swipe whose last byte was on the wire this long before a kill must have been accepted."""
@@ -48,51 +38,15 @@ every = "50ms"
 """
 
 
-@pytest.fixture(name="ports")
-def _ports() -> Iterator[Path]:
-    """A place below /dev for the links to the pseudo-terminals, so that the real command takes the file as it is."""
-    path = Path(tempfile.mkdtemp(prefix="edge-agent-", dir="/dev/shm"))
-    yield path
-    shutil.rmtree(path)
-
-
-class Agent:
-    """`edge-agent run` as systemd starts it; returns when it has said READY."""
-
-    def __init__(self, station_file: Path, log: Path) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, log.open("ab") as sink:
-            notify.settimeout(20)
-            address = f"\0edge-agent-test-{os.getpid()}-{time.monotonic_ns()}"
-            notify.bind(address)
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge_agent", "run", str(station_file)],
-                stderr=sink,
-                cwd=ROOT,
-                env={**os.environ, "NOTIFY_SOCKET": address.replace("\0", "@")},
-            )
-            while b"READY=1" not in notify.recv(4096):
-                pass
-
-    def kill(self) -> None:
-        """As a power cut ends it."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
-
-    def stop(self) -> None:
-        """As systemd ends it."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(20) == 0
-
-
-def test_no_kill_loses_or_doubles_a_record(tmp_path: Path, ports: Path) -> None:
+def test_no_kill_loses_or_doubles_a_record(tmp_path: Path, memory: Path) -> None:
     """After many kills and broker stops the totals equal the journal, the sink and the swipes that had to count."""
     # A person may ask for hours of it.
     faulthandler.cancel_dump_traceback_later()
     rng = random.Random(20)
     with centre() as broker:
-        text = (HEAD + READER + BATTERY).replace("/dev/serial/by-id", str(ports))
+        text = (HEAD + READER + BATTERY).replace("/dev/serial/by-id", str(memory))
         simulated = SimulatedStation(
-            tmp_path, broker=f"127.0.0.1:{broker.thread.port}", page="127.0.0.1:8080", text=text, ports=ports
+            tmp_path, broker=f"127.0.0.1:{broker.thread.port}", page="127.0.0.1:8080", text=text, ports=memory
         )
         simulated.start()
         try:

@@ -5,9 +5,7 @@ import faulthandler
 import json
 import math
 import random
-import shutil
 import socket
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,8 +14,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
-
-import pytest
 
 from edge_agent.clock import Clock, FakeClock
 from edge_agent.config_file import load
@@ -379,14 +375,6 @@ class People:
             self._truth.note("batteries_out", wall)
             self._truth.note("swaps", wall)
         return None
-
-
-@pytest.fixture(name="memory")
-def _memory() -> Iterator[Path]:
-    """A directory in memory: thirty days have a hundred thousand commits."""
-    path = Path(tempfile.mkdtemp(prefix="edge-agent-", dir="/dev/shm"))
-    yield path
-    shutil.rmtree(path)
 
 
 def test_thirty_days_with_fifteen_of_them_offline(memory: Path) -> None:
