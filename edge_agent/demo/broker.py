@@ -36,6 +36,8 @@ TICK_S = 0.05
 """Precision of everything timed: late acknowledgements, keep alive, deadlines."""
 STOP_DEADLINE_S = 0.5
 """How long stop() lets clients take the last bytes."""
+TURNS_TO_A_SESSION = 3
+"""Turns of the event loop from taking a connection to `connection_made`: its task, its transport, its session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,8 @@ class Broker:
         if self._server is None or self._ticker is None:
             return
         self._ticker.cancel()
-        self._server.close()
-        self._server = None
+        server, self._server = self._server, None
+        await _close(server)
         sessions = list(self.sessions)
         for session in sessions:
             if abrupt:
@@ -252,3 +254,13 @@ class Broker:
                     self._refused_times[refusal] += 1
                     return refusal.reason
         return ReasonCode.SUCCESS
+
+
+async def _close(server: asyncio.Server) -> None:
+    """Close the port once each connection taken has its session: CPython 3.11 forgets one that is on its way."""
+    loop = asyncio.get_running_loop()
+    for listener in server.sockets:
+        loop.remove_reader(listener.fileno())
+    for _ in range(TURNS_TO_A_SESSION):
+        await asyncio.sleep(0)
+    server.close()

@@ -1,6 +1,9 @@
 """The demo broker keeps to MQTT 5 where it does not misbehave on request."""
 
 import asyncio
+import contextlib
+import gc
+import socket
 
 import pytest
 
@@ -329,6 +332,23 @@ async def test_abrupt_stop() -> None:
 
 LARGE = 40
 """Messages of half a megabyte: more than the network's buffers between broker and subscriber take."""
+
+
+@pytest.mark.parametrize("turns", range(5))
+@pytest.mark.parametrize("abrupt", [False, True])
+async def test_stop_while_a_client_comes(turns: int, abrupt: bool) -> None:
+    """A connection that arrives while the broker stops is closed, not leaked, however far its acceptance had come."""
+    broker = Broker()
+    await broker.start()
+    with socket.create_connection((broker.host, broker.port)) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await broker.stop(abrupt=abrupt)
+        assert broker.stats.clients == 0
+        client.settimeout(DEADLINE_S)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+    gc.collect()
 
 
 async def send_large(broker: Broker) -> None:
