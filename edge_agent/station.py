@@ -17,29 +17,29 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from edge_agent import __version__
-from edge_agent.cabinet import Cabinet, CabinetLayout, SlotLayout
+from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, SlotLayout
 from edge_agent.cards import CardKey
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.commands import SEEN, Gate
-from edge_agent.config import Config, Device
-from edge_agent.config_cabinet import Cabinet as CabinetConfig
-from edge_agent.config_links import Link as LinkConfig
+from edge_agent.config.cabinet import Cabinet as CabinetConfig
+from edge_agent.config.links import Link as LinkConfig
+from edge_agent.config.model import Config, Device
 from edge_agent.driver import DriverClass, Site, load_driver
 from edge_agent.errors import AgentError
-from edge_agent.journal_open import Opened
-from edge_agent.journal_quota import Limits
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_spare import MAX_BYTES, DiskWatch, open_somewhere
-from edge_agent.journal_upkeep import Upkeep
+from edge_agent.journal.open import Opened
+from edge_agent.journal.quota import Limits
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.spare import MAX_BYTES, DiskWatch, open_somewhere
+from edge_agent.journal.upkeep import Upkeep
 from edge_agent.ledger import Calendar
 from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.make import line_of, make_link, tuned_link
 from edge_agent.picture import Picture
-from edge_agent.recorder import Recorder
-from edge_agent.recorder import Settings as RecorderSettings
-from edge_agent.recorder_assembly import CABINET
+from edge_agent.recorder.assembly import CABINET
+from edge_agent.recorder.recorder import Recorder
+from edge_agent.recorder.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm
 from edge_agent.sdnotify import Notifier
 from edge_agent.supervisor import Supervisor

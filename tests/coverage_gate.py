@@ -12,8 +12,8 @@ from typing import Any
 OVERALL = 90.0
 """Percent of everything, and of each file behind a gate."""
 GATES = {
-    "edge_agent/journal*.py": 98.0,
-    "edge_agent/recorder*.py": 98.0,
+    "edge_agent/journal/*.py": 98.0,
+    "edge_agent/recorder/*.py": 98.0,
     "edge_agent/uplink/*.py": 98.0,
     "drivers/*/codec*.py": 98.0,
 }

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from edge_agent.cabinet import Cabinet
+from edge_agent.cabinet.cabinet import Cabinet
 from edge_agent.clock import FakeClock
-from edge_agent.journal import Journal, Row
-from edge_agent.journal_file import connect
-from edge_agent.journal_open import Opened, open_journal
-from edge_agent.journal_quota import Limits
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_reserve import Reserve
-from edge_agent.journal_upkeep import Upkeep
+from edge_agent.journal.file import connect
+from edge_agent.journal.journal import Journal, Row
+from edge_agent.journal.open import Opened, open_journal
+from edge_agent.journal.quota import Limits
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.reserve import Reserve
+from edge_agent.journal.upkeep import Upkeep
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture, View
 from edge_agent.ranges import Ranges
-from edge_agent.recorder import Recorder, Settings
+from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import CardRef, Event, Reading
 
 CALENDAR = Calendar(ZoneInfo("Asia/Shanghai"), time(0))

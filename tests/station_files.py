@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from edge_agent.config_file import Loaded, load
+from edge_agent.config.file import Loaded, load
 from edge_agent.driver import Chunk, DriverClass, Duration, LineRequest, Options, Record, Site, Wire
 from edge_agent.errors import ConfigError
 

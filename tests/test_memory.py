@@ -7,10 +7,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.clock import FakeClock
-from edge_agent.journal_open import open_journal
+from edge_agent.journal.open import open_journal
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture
-from edge_agent.recorder import Recorder, Settings
+from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import Event, Memory, Reading
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.demo.station import SimulatedStation, TrustedClock
 from edge_agent.errors import AgentError
-from edge_agent.journal import Batch
+from edge_agent.journal.journal import Batch
 from edge_agent.records import Event
 from edge_agent.sdnotify import Notifier
 from edge_agent.station import Station

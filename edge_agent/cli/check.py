@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from edge_agent.config_file import Loaded, load
+from edge_agent.config.file import Loaded, load
 from edge_agent.errors import ConfigError
 
 HELP = "check a station file and name every mistake with its line"

@@ -8,10 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge_agent import config_tree
-from edge_agent.config_messages import models_in, suggest
-from edge_agent.config_toml import toml
-from edge_agent.config_tree import Tree
+from edge_agent.config.messages import models_in, suggest
+from edge_agent.config.toml import toml
+from edge_agent.config.tree import Tree, at, read, spot_of
 from edge_agent.driver import driver_names, load_driver
 from edge_agent.errors import AgentError, ConfigError, Problem
 
@@ -54,7 +53,7 @@ def _model(wanted: str | None) -> type[BaseModel]:
 
 def _read(file: Path, model: type[BaseModel]) -> BaseModel:
     problems: list[Problem] = []
-    tree = config_tree.read(file, problems)
+    tree = read(file, problems)
     if tree is None:
         raise ConfigError(problems)
     try:
@@ -64,9 +63,9 @@ def _read(file: Path, model: type[BaseModel]) -> BaseModel:
 
 
 def _problem(error: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Problem:
-    # A check over several tables names the place by itself; see `config_types.misfit`.
+    # A check over several tables names the place by itself; see `config.types.misfit`.
     path = (*error["loc"], *error.get("ctx", {}).get("path", ()))
-    spot = config_tree.spot_of(tree, path)
+    spot = spot_of(tree, path)
     return Problem(spot.file, spot.line, f"{_where(path, tree)}{_text(error, path, tree, model)}")
 
 
@@ -75,7 +74,7 @@ def _where(path: tuple[str | int, ...], tree: Tree) -> str:
     if len(path) < 2:
         return ""
     if isinstance(path[1], int):
-        name = config_tree.at(tree, (*path[:2], "name"))
+        name = at(tree, (*path[:2], "name"))
         return f'{path[0]} "{name}": ' if isinstance(name, str) else f"{path[0]} number {path[1] + 1}: "
     return f"[{path[0]}.{path[1]}]: "
 
@@ -87,7 +86,7 @@ def _text(error: ErrorDetails, path: tuple[str | int, ...], tree: Tree, model: t
     if error["type"] == "missing":
         return f"{key!r} is missing – add it"
     text = error["msg"].removeprefix("Value error, ")
-    value: Any = config_tree.at(tree, path)
+    value: Any = at(tree, path)
     if value is None or isinstance(value, Tree | list) or error["type"] == "misfit":
         return text
     return f"{key} = {toml(value)}: {text}"

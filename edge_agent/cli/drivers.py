@@ -4,7 +4,7 @@ import argparse
 import inspect
 import sys
 
-from edge_agent.config_reference import default_of, keys_of, values_of
+from edge_agent.config.reference import default_of, keys_of, values_of
 from edge_agent.driver import Driver, Listener, driver_names, load_driver
 
 HELP = "list the installed drivers, or show the options of one"

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from edge_agent.cli.check import DEFAULT_FILE
-from edge_agent.config_file import load
+from edge_agent.config.file import load
 from edge_agent.errors import JournalError
-from edge_agent.journal_file import FILE
-from edge_agent.journal_schema import STREAMS
+from edge_agent.journal.file import FILE
+from edge_agent.journal.schema import STREAMS
 
 HELP = "write the journal out as CSV or NDJSON"
 _QUERY = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_agent import logs
 from edge_agent.cli.check import DEFAULT_FILE
-from edge_agent.config_file import load
+from edge_agent.config.file import load
 from edge_agent.station import Station
 from edge_agent.supervisor import stop_on_signals
 

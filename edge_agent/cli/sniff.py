@@ -12,8 +12,8 @@ from typing import TextIO
 from edge_agent.cli.arguments import duration
 from edge_agent.cli.check import DEFAULT_FILE
 from edge_agent.clock import Clock, SystemClock
-from edge_agent.config import Config
-from edge_agent.config_file import load
+from edge_agent.config.file import load
+from edge_agent.config.model import Config
 from edge_agent.driver import Driver, Site, load_driver
 from edge_agent.errors import AgentError, DeviceError, LinkError
 from edge_agent.links.asked import AskedLink

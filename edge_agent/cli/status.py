@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from edge_agent.cli.check import DEFAULT_FILE
-from edge_agent.config_file import load
+from edge_agent.config.file import load
 from edge_agent.errors import AgentError
 
 HELP = "ask the running agent how the station is"

@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 from edge_agent.cli.check import DEFAULT_FILE
-from edge_agent.config_file import load
-from edge_agent.journal import Row
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_schema import STREAMS
+from edge_agent.config.file import load
+from edge_agent.journal.journal import Row
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.schema import STREAMS
 from edge_agent.uplink.payloads import rfc3339
 
 HELP = "show records as they are accepted"

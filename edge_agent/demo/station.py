@@ -13,10 +13,10 @@ from typing import Any
 from gpiozero.pins.mock import MockFactory
 
 from edge_agent.clock import Clock, SystemClock
-from edge_agent.config import Config
-from edge_agent.config_file import load
-from edge_agent.config_links import GpiodLink, GpioLink, HostLink, I2cLink, ModbusTcpLink, SerialLink, TcpLink, UdpLink
-from edge_agent.config_links import Link as LinkConfig
+from edge_agent.config.file import load
+from edge_agent.config.links import GpiodLink, GpioLink, HostLink, I2cLink, ModbusTcpLink, SerialLink, TcpLink, UdpLink
+from edge_agent.config.links import Link as LinkConfig
+from edge_agent.config.model import Config
 from edge_agent.demo.wire import PtyWire
 from edge_agent.driver import Site, load_driver
 from edge_agent.links.asked import SimulatedLink

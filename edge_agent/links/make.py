@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from edge_agent.clock import Clock
-from edge_agent.config import Device
-from edge_agent.config_links import (
+from edge_agent.config.links import (
     GpiodLink,
     GpioLink,
     HostLink,
@@ -15,6 +14,7 @@ from edge_agent.config_links import (
     TcpLink,
     UdpLink,
 )
+from edge_agent.config.model import Device
 from edge_agent.driver import Link as AskLink
 from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink, Timing

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edge_agent.clock import Clock
-from edge_agent.config import Config
+from edge_agent.config.model import Config
 from edge_agent.machine import Machine
 from edge_agent.picture import Picture
 

@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Callable
 
-from edge_agent.journal import Row
-from edge_agent.journal_reader import Reader
+from edge_agent.journal.journal import Row
+from edge_agent.journal.reader import Reader
 from edge_agent.uplink.delivery import Delivery, Position
 
 _PAGE = 200

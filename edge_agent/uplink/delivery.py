@@ -6,9 +6,9 @@ damage, which a gap record declares. All is kept as ranges, so that a year of re
 
 from dataclasses import dataclass
 
-from edge_agent.journal import Row
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_schema import STREAMS
+from edge_agent.journal.journal import Row
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.schema import STREAMS
 from edge_agent.ranges import Ranges
 
 Position = tuple[int, int]

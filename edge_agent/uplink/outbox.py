@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge_agent.journal import Row
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_schema import STREAMS
+from edge_agent.journal.journal import Row
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.schema import STREAMS
 from edge_agent.picture import Picture, View
 from edge_agent.uplink.backoff import Pace
 from edge_agent.uplink.connection import PACKET_HEAD, Message

@@ -4,7 +4,7 @@ import logging
 from typing import Protocol
 
 from edge_agent.errors import UplinkError
-from edge_agent.journal_reader import Reader
+from edge_agent.journal.reader import Reader
 from edge_agent.ranges import Ranges
 from edge_agent.records import Alarm, Json, Record
 from edge_agent.uplink.connection import Acknowledged, Connection, Opened

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from edge_agent.clock import Clock
 from edge_agent.commands import Gate
 from edge_agent.errors import UplinkError
-from edge_agent.journal_reader import Reader
+from edge_agent.journal.reader import Reader
 from edge_agent.picture import Picture
 from edge_agent.records import Alarm, Severity
 from edge_agent.uplink.backoff import TAKEN_OVER, Backoff, Pauses

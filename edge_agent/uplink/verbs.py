@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from edge_agent.commands import Command, CommandRefused, Gate
-from edge_agent.journal_reader import Reader
+from edge_agent.journal.reader import Reader
 from edge_agent.records import Json
 from edge_agent.uplink.outbox import Replay
 

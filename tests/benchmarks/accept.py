@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_agent.clock import SystemClock
-from edge_agent.journal_open import open_journal
+from edge_agent.journal.open import open_journal
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture
-from edge_agent.recorder import Recorder, Settings
+from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import CardRef, Event, Reading
 from tests.benchmarks.machine import bytes_written
 

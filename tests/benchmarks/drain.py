@@ -22,14 +22,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.clock import SystemClock
 from edge_agent.commands import Gate
-from edge_agent.journal import Batch, Journal, Row
-from edge_agent.journal_open import open_journal
-from edge_agent.journal_reader import Reader
+from edge_agent.journal.journal import Batch, Journal, Row
+from edge_agent.journal.open import open_journal
+from edge_agent.journal.reader import Reader
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges
-from edge_agent.recorder import Recorder
-from edge_agent.recorder import Settings as RecorderSettings
+from edge_agent.recorder.recorder import Recorder
+from edge_agent.recorder.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm
 from edge_agent.uplink.connection import Broker
 from edge_agent.uplink.paho_connection import PahoConnection

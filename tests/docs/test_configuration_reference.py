@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from edge_agent.config import Config, InstalledDrivers
-from edge_agent.config_reference import render
+from edge_agent.config.model import Config, InstalledDrivers
+from edge_agent.config.reference import render
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
 def test_the_reference_is_fresh() -> None:
     """The page is what the models make of it today."""
-    stale = "docs/configuration.md is stale: python -m edge_agent.config_reference > docs/configuration.md"
+    stale = "docs/configuration.md is stale: python -m edge_agent.config.reference > docs/configuration.md"
     assert render() == PAGE.read_text(encoding="utf-8"), stale
 
 

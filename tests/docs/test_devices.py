@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from edge_agent.devices_reference import render
+from edge_agent.config.devices import render
 from edge_agent.driver import driver_names
 
 ROOT = Path(__file__).parents[2]
@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "devices.md"
 
 def test_the_table_of_devices_is_fresh() -> None:
     """The page is what the drivers make of it today."""
-    stale = "docs/devices.md is stale: python -m edge_agent.devices_reference > docs/devices.md"
+    stale = "docs/devices.md is stale: python -m edge_agent.config.devices > docs/devices.md"
     assert render() == PAGE.read_text(encoding="utf-8"), stale
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config_file import load
+from edge_agent.config.file import load
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config" / "station.example.toml"

@@ -11,9 +11,9 @@ import pytest
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.options import ModbusOptions
 from drivers.modbus.simulator import ModbusSimulator
-from edge_agent.cabinet import Cabinet, CabinetLayout, Moment, SlotLayout
+from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, Moment, SlotLayout
 from edge_agent.clock import FakeClock
-from edge_agent.config_cabinet import Cabinet as CabinetConfig
+from edge_agent.config.cabinet import Cabinet as CabinetConfig
 from edge_agent.driver import Quality, Reading, Site
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.simulated import SimulatedPort

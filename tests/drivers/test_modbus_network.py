@@ -18,7 +18,7 @@ from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.options import ModbusOptions
 from drivers.modbus.simulator import ModbusSimulator
 from edge_agent.clock import SystemClock
-from edge_agent.config_links import Link
+from edge_agent.config.links import Link
 from edge_agent.demo.wire import PtyWire
 from edge_agent.driver import Command, LinkError, Reading, Record, Site
 from edge_agent.links.bytelink import ByteLink

@@ -12,16 +12,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.clock import FakeClock
-from edge_agent.journal import Journal
-from edge_agent.journal_open import Opened, open_journal
-from edge_agent.journal_quota import Limits
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_schema import MIGRATIONS
-from edge_agent.journal_upkeep import Upkeep
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.open import Opened, open_journal
+from edge_agent.journal.quota import Limits
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.schema import MIGRATIONS
+from edge_agent.journal.upkeep import Upkeep
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges
-from edge_agent.recorder import Recorder, Settings
+from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import Alarm, CardRef, Event, Reading
 from tests.faults.shim.shim import mark
 

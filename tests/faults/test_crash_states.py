@@ -22,17 +22,17 @@ import pytest
 
 from edge_agent.clock import FakeClock
 from edge_agent.errors import JournalError
-from edge_agent.journal import Journal
-from edge_agent.journal_file import FILE
-from edge_agent.journal_open import Opened, open_journal
-from edge_agent.journal_quota import Limits
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_schema import MIGRATIONS, STREAMS, pack
-from edge_agent.journal_upkeep import Upkeep
+from edge_agent.journal.file import FILE
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.open import Opened, open_journal
+from edge_agent.journal.quota import Limits
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.schema import MIGRATIONS, STREAMS, pack
+from edge_agent.journal.upkeep import Upkeep
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges
-from edge_agent.recorder import Recorder, Settings
+from edge_agent.recorder.recorder import Recorder, Settings
 from tests.faults.crash_states import Medium
 from tests.faults.crash_states_driver import NEXT, SMALL
 from tests.faults.shim.shim import Faults, Operation, operations

@@ -16,14 +16,14 @@ from drivers.modbus.profile import load_profile
 from drivers.modbus.simulator import ModbusSimulator
 from edge_agent.clock import FakeClock
 from edge_agent.driver import Site
-from edge_agent.journal_open import open_journal
-from edge_agent.journal_reader import Reader
+from edge_agent.journal.open import open_journal
+from edge_agent.journal.reader import Reader
 from edge_agent.ledger import Calendar
 from edge_agent.links.bytelink import ByteLink, Port, Timing
 from edge_agent.links.hostile import Wire
 from edge_agent.links.simulated import SimulatedPort
 from edge_agent.picture import Picture
-from edge_agent.recorder import Recorder, Settings
+from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import Record
 from edge_agent.worker import Slot, Worker
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from edge_agent.demo.station import SimulatedStation
 from edge_agent.demo.wire import PtyWire
-from edge_agent.journal import Row
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_schema import STREAMS
+from edge_agent.journal.journal import Row
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.schema import STREAMS
 from tests.stations import HEAD, READER, Agent, Centre, centre, wait_for
 
 KILLS = int(os.environ.get("KILLS", "50"))

@@ -16,15 +16,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_agent.clock import Clock, FakeClock
-from edge_agent.config_file import load
-from edge_agent.config_links import Link as LinkConfig
+from edge_agent.config.file import load
+from edge_agent.config.links import Link as LinkConfig
 from edge_agent.demo.broker import Broker as Demo
 from edge_agent.demo.broker import Message as Seen
 from edge_agent.demo.broker_thread import BrokerThread
 from edge_agent.demo.cabinet_model import Battery, CabinetModel
 from edge_agent.driver import Edge, Site, load_driver
-from edge_agent.journal_reader import Reader
-from edge_agent.journal_schema import STREAMS
+from edge_agent.journal.reader import Reader
+from edge_agent.journal.schema import STREAMS
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.edges import EdgeLink, SimulatedLines
 from edge_agent.links.simulated import SimulatedPort

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from edge_agent.clock import FakeClock
-from edge_agent.config import Config
+from edge_agent.config.model import Config
 from edge_agent.machine import Machine
 from edge_agent.page.source import Source
 from edge_agent.picture import ActiveAlarm, Device, Link, Picture, Storage, Totals, View, with_readings

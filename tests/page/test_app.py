@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from edge_agent.config_types import Names
-from edge_agent.journal_open import open_journal
+from edge_agent.config.types import Names
+from edge_agent.journal.open import open_journal
 from edge_agent.ledger import Calendar
 from edge_agent.page.app import create_app
 from edge_agent.page.source import Source
 from edge_agent.picture import Picture
-from edge_agent.recorder import Recorder, Settings
+from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import CardRef, Event, Severity
 from tests.page.rig import Rig, config
 

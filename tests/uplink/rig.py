@@ -18,12 +18,12 @@ from edge_agent.demo.broker import Behaviour, Broker
 from edge_agent.demo.broker import Message as Seen
 from edge_agent.demo.broker_thread import BrokerThread
 from edge_agent.demo.mqtt_properties import Properties
-from edge_agent.journal_open import open_journal
-from edge_agent.journal_reader import Reader
+from edge_agent.journal.open import open_journal
+from edge_agent.journal.reader import Reader
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture
-from edge_agent.recorder import Recorder
-from edge_agent.recorder import Settings as RecorderSettings
+from edge_agent.recorder.recorder import Recorder
+from edge_agent.recorder.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm, Event, Reading, Record
 from edge_agent.uplink.backoff import Pauses
 from edge_agent.uplink.connection import Broker as Address

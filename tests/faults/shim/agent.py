@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import logs
-from edge_agent.config_file import load
+from edge_agent.config.file import load
 from edge_agent.demo.station import TrustedClock
 from edge_agent.station import Station
 from edge_agent.supervisor import stop_on_signals

@@ -1,0 +1,1 @@
+"""Cabinets: slots assembled of locks, batteries and contacts; swaps."""

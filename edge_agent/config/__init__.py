@@ -1,0 +1,1 @@
+"""The station file: schema, checks over several tables, messages with lines, the reference."""

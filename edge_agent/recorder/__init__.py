@@ -1,0 +1,1 @@
+"""The single door into the journal: what was said becomes what is stored."""
