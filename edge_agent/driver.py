@@ -106,6 +106,11 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    @property
+    def modbus(self) -> bool:
+        """Whether a device so configured is asked in Modbus frames, which a link of kind `modbus-tcp` can carry."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

@@ -21,15 +21,16 @@ class Traits:
     addresses: tuple[int, int] | None = None
     serials: tuple[Serial, ...] = ("none",)
     sign: Sign = "as_sent"
+    modbus: bool = False
 
 
 _KINDS: Mapping[Kind, Traits] = {
     "jbd_dd": Traits(serials=("none", "label")),
     "jbd_up": Traits((1, 247), ("board", "label", "none")),
     "daly_a5": Traits(sign="mode"),
-    "daly_modbus": Traits((1, 15), sign="mode"),
+    "daly_modbus": Traits((1, 15), sign="mode", modbus=True),
     "ydt1363": Traits((0, 254), ("board", "none")),
-    "seplos_v3": Traits((0, 15), ("board", "label", "none")),
+    "seplos_v3": Traits((0, 15), ("board", "label", "none"), modbus=True),
     "jk": Traits(serials=("none", "label")),
 }
 _FRAMINGS = {"jbd": ("dd", "up"), "daly": ("a5", "modbus")}
@@ -70,6 +71,11 @@ class BmsOptions(Options):
         if self.family == "daly":
             return "daly_modbus" if self.framing == "modbus" else "daly_a5"
         return self.family
+
+    @property
+    def modbus(self) -> bool:
+        """The frames of UP boards have only the checksum of Modbus."""
+        return _KINDS[self.kind].modbus
 
     @property
     def serial_source(self) -> Serial:

@@ -15,7 +15,10 @@ from drivers.modbus.codec import (
 from edge_agent.driver import ReplyShape
 
 ReplyUnit = int | Literal["any"] | None
-"""For devices that answer under another unit than they are asked by; None = the same."""
+"""For devices that answer under another unit than they are asked by; None = the same.
+
+The unit asked will do in the answer to a read, too: gateways put it into what they pass on.
+"""
 
 
 def reply_shape(request: Request, reply_unit: ReplyUnit = None, *, guard: float = 0.0) -> ReplyShape:
@@ -27,12 +30,14 @@ def reply_shape(request: Request, reply_unit: ReplyUnit = None, *, guard: float 
     unit = request.unit if reply_unit is None else reply_unit
     function = int(request.function)
     read = request.function in READS
+    # Not for writes: there an echo under the unit asked would pass for the answer.
+    units = (unit, request.unit) if read else (unit,)
     data_size = (request.count + 7) // 8 if request.function in BIT_READS else 2 * request.count
     last = request.values[0] if request.function in SINGLE_WRITES else request.count
     repeated = request.address.to_bytes(2, "big") + last.to_bytes(2, "big")
 
     def answers(frame: bytes) -> bool:
-        if unit not in ("any", frame[0]) or frame[1] & ~EXCEPTION != function:
+        if not (unit == "any" or frame[0] in units) or frame[1] & ~EXCEPTION != function:
             return False
         if frame[1] & EXCEPTION:
             return True

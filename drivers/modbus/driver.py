@@ -30,8 +30,6 @@ class ModbusDriver:
     Simulator: ClassVar[type[ModbusSimulator]] = ModbusSimulator
     Profile: ClassVar[type[profile.Profile]] = profile.Profile
     wire: ClassVar[Wire] = Wire.SERIAL
-    modbus: ClassVar[bool] = True
-    """Its frames are Modbus, so a link of kind `modbus-tcp` can carry them."""
     sensitive: ClassVar[bool] = False
 
     def __init__(self, options: ModbusOptions, site: Site) -> None:

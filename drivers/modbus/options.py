@@ -20,6 +20,11 @@ class ModbusOptions(Options):
     retries: int = Field(2, ge=0, le=2)
     """How often a damaged answer to a read is asked for again; silence and writes are never repeated."""
 
+    @property
+    def modbus(self) -> bool:
+        """Always."""
+        return True
+
     @field_validator("profile")
     @classmethod
     def _loads(cls, name: str) -> str:

@@ -112,7 +112,7 @@ def _on_links(draft: Draft) -> Iterator[tuple[int, Device, Link, DriverClass]]:
 
 def _wires_fit(draft: Draft) -> Found:
     for index, device, link, driver in _on_links(draft):
-        if link.kind not in (kinds := _kinds(driver)):
+        if link.kind not in (kinds := _kinds(driver, device)):
             wanted = " or ".join(repr(kind) for kind in kinds)
             text = f"driver {device.driver!r} needs a link of kind {wanted}, {link.name!r} is {link.kind!r}"
             yield ("device", index, "link"), f"{text} – connect it to another link"
@@ -121,14 +121,14 @@ def _wires_fit(draft: Draft) -> Found:
                 yield ("device", index, key), f"{key} can be changed on a link of kind 'serial' only – take it out"
 
 
-def _kinds(driver: DriverClass) -> tuple[str, ...]:
-    """Return the kinds of link that can carry what a driver says."""
+def _kinds(driver: DriverClass, device: Device) -> tuple[str, ...]:
+    """Return the kinds of link that can carry what a driver says to a device."""
     if driver.wire is Wire.GPIO:
         # Contacts do not need the kernel's timestamps, but gpiod serves where gpiozero finds no pin library.
         return ("gpio", "gpiod")
     if driver.wire is not Wire.SERIAL:
         return (driver.wire.value,)
-    return ("serial", "tcp", "modbus-tcp") if getattr(driver, "modbus", False) else ("serial", "tcp")
+    return ("serial", "tcp", "modbus-tcp") if device.options.modbus else ("serial", "tcp")
 
 
 def _ports_free(draft: Draft) -> Found:

@@ -203,10 +203,10 @@ def test_daly_without_sensors() -> None:
 
 
 def test_daly_answers_under_its_other_unit() -> None:
-    """A newer board is asked as 82 and believed as 52 only; counts that cannot be are an error."""
+    """A newer board is asked as 82 and believed as 52, or as 82 by a gateway; counts that cannot be are an error."""
     bench = Bench(OPTIONS["modbus"])
     bench.spoil = lambda _, answer: (
-        encode_reply(Reply(0x82, Function.READ_HOLDING_REGISTERS, (0,) * 64, count=64)) or answer
+        encode_reply(Reply(0x53, Function.READ_HOLDING_REGISTERS, (0,) * 64, count=64)) or answer
     )
     with pytest.raises(DeviceError, match="no valid answer"):
         bench.read()

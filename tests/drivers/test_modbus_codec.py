@@ -233,15 +233,18 @@ def test_a_write_is_confirmed_only_by_its_own_echo() -> None:
 
 
 def test_a_device_may_answer_under_another_unit() -> None:
-    """With `reply_unit` only that unit answers, with "any" every one does, and the key says so."""
+    """With `reply_unit` that unit answers, or a gateway for it under the unit asked; with "any" every one does."""
     asked = Request(0x81, Function.READ_HOLDING_REGISTERS, 0, 1)
     own = encode_reply(Reply(0x81, Function.READ_HOLDING_REGISTERS, (5,)))
     other = encode_reply(Reply(0x51, Function.READ_HOLDING_REGISTERS, (5,)))
     assert reply_shape(asked).find(other) is None
-    assert reply_shape(asked, 0x51).find(own) is None
+    assert reply_shape(asked, 0x51).find(own) == own
+    assert reply_shape(asked, 0x52).find(other) is None
     assert reply_shape(asked, 0x51).find(other) == other
     assert reply_shape(asked, "any").find(other) == other
     assert reply_shape(asked, 0x51).key == (0x51, 3)
+    written = Request(0x81, Function.WRITE_REGISTER, 0, 1, (1,))
+    assert reply_shape(written, 0x51).find(encode_request(written)) is None
 
 
 def test_questions_whose_answers_look_alike_share_a_key() -> None:

@@ -1,17 +1,13 @@
 """Profiles over TCP against servers that are not ours, and our simulator asked by a master that is not ours."""
 
-import asyncio
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from pymodbus import FramerType
-from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.modbus.driver import ModbusDriver
@@ -23,71 +19,32 @@ from edge_agent.demo.wire import PtyWire
 from edge_agent.driver import Command, LinkError, Reading, Record, Site
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.make import make_link
+from tests.drivers.modbus_server import FRAMERS, Server
+from tests.peers import PATIENCE
 
 UNIT = 3
-PATIENCE = 20.0
-FRAMERS = {"tcp": FramerType.RTU, "modbus-tcp": FramerType.SOCKET}
 each_kind = pytest.mark.parametrize("kind", FRAMERS)
 
 
-class Server:
-    """A pymodbus TCP server in its own thread and loop, which can be stopped and started again on the same port."""
-
-    def __init__(self, framer: FramerType) -> None:
-        self.framer = framer
-        self.port = 0
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, name="pymodbus", daemon=True)
-        self.thread.start()
-        self.server: ModbusTcpServer | None = None
-        self.start()
-
-    def start(self) -> None:
-        """Listen."""
-        self._run(self._start())
-
-    def stop(self) -> None:
-        """Hang up and listen no more."""
-        self._run(self._stop())
-
-    def end(self) -> None:
-        """Let go of everything."""
-        if self.server is not None:
-            self.stop()
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(PATIENCE)
-        self.loop.close()
-
-    def _run(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
-
-    async def _start(self) -> None:
-        holding = [0] * 0xE0
-        holding[0x00], holding[0x01], holding[0x71], holding[0xD7] = 658, 0xFF9B, 46, 2
-        device = SimDevice(
-            UNIT,
-            (
-                [SimData(0, values=[False] * 16, datatype=DataType.BITS)],
-                [SimData(0, values=[True] + [False] * 15, datatype=DataType.BITS)],
-                [SimData(0, values=list(holding), datatype=DataType.REGISTERS)],
-                [SimData(0, values=[0, 305, 546, 0], datatype=DataType.REGISTERS)],
-            ),
-        )
-        self.server = ModbusTcpServer(device, framer=self.framer, address=("127.0.0.1", self.port))
-        await self.server.serve_forever(background=True)
-        transport: Any = self.server.transport
-        self.port = transport.sockets[0].getsockname()[1]
-
-    async def _stop(self) -> None:
-        assert self.server is not None
-        await self.server.shutdown()  # type: ignore[no-untyped-call]
-        self.server = None
+def device() -> SimDevice:
+    """A sensor, an infrared controller and a relay board in one."""
+    holding = [0] * 0xE0
+    holding[0x00], holding[0x01], holding[0x71], holding[0xD7] = 658, 0xFF9B, 46, 2
+    return SimDevice(
+        UNIT,
+        (
+            [SimData(0, values=[False] * 16, datatype=DataType.BITS)],
+            [SimData(0, values=[True] + [False] * 15, datatype=DataType.BITS)],
+            [SimData(0, values=list(holding), datatype=DataType.REGISTERS)],
+            [SimData(0, values=[0, 305, 546, 0], datatype=DataType.REGISTERS)],
+        ),
+    )
 
 
 @pytest.fixture
 def server(kind: str) -> Iterator[Server]:
     """A server of the kind of link."""
-    made = Server(FRAMERS[kind])
+    made = Server(FRAMERS[kind], device())
     yield made
     made.end()
 

@@ -64,9 +64,19 @@ def test_a_modbus_device_may_be_on_any_of_three_links(tmp_path: Path, link: str)
     assert complaints(tmp_path, link, "modbus", MODBUS) == []
 
 
+@pytest.mark.parametrize("link", [SERIAL, TCP, MODBUS_TCP], ids=["serial", "tcp", "modbus-tcp"])
+@pytest.mark.parametrize(
+    "keys", ['family = "daly"\nframing = "modbus"', 'family = "seplos_v3"'], ids=["daly", "seplos"]
+)
+def test_so_may_a_battery_that_speaks_modbus(tmp_path: Path, link: str, keys: str) -> None:
+    """What a link must carry follows from the make of the board."""
+    assert complaints(tmp_path, link, "bms", f"{keys}\naddress = 1") == []
+
+
 @pytest.mark.parametrize(
     ("link", "driver", "keys", "complaint"),
     [
+        (MODBUS_TCP, "bms", 'framing = "up"\naddress = 1', "needs a link of kind 'serial' or 'tcp'"),
         (MODBUS_TCP, "lockboard", "", "needs a link of kind 'serial' or 'tcp', 'wire' is 'modbus-tcp'"),
         (TCP, "modbus", MODBUS + "\nbaud = 2400", "baud can be changed on a link of kind 'serial' only"),
         (TCP.replace("192.168.1.20", "gateway"), "modbus", MODBUS, "is not an IP address"),
