@@ -22,19 +22,22 @@ _KEPT_DAYS = 40
 _LAST_MS = 253_370_764_800_000
 """A year before the calendar of `datetime` ends: a broken clock may show anything."""
 
+Counts: TypeAlias = Mapping[str, int]
+"""Name -> how much of it."""
+
 Changes: TypeAlias = dict[tuple[str, str], int | None]
 """(bucket, name) -> new count; None where the bucket is gone."""
 
 
-def counter(event: Event) -> str | None:
-    """Return the ledger's name for what `event` counts; None if it is told but not counted.
+def counts(event: Event) -> Counts:
+    """Return what `event` adds to the ledger; empty if it is told but not counted.
 
     What was only inferred after a restart (`observed` false) is counted apart from what was witnessed.
     """
     name = _COUNTERS.get(event.type)
-    if name is not None and event.data.get("observed") is False:
-        return f"{name}_inferred"
-    return name
+    if name is None:
+        return {}
+    return {f"{name}_inferred" if event.data.get("observed") is False else name: 1}
 
 
 _COUNTERS = {
@@ -84,27 +87,31 @@ class Ledger:
             elif not bucket.startswith(RECENT):
                 self._hours_of(bucket[:10], name)[int(bucket[11:])] = count
 
-    def add(self, name: str, at_ms: int | None, boot: int) -> Changes:
-        """Count one `name` that happened at `at_ms` (Unix milliseconds; None = nobody knows yet, in boot `boot`)."""
-        self._life[name] = self._life.get(name, 0) + 1
-        changed: Changes = {(LIFE, name): self._life[name]}
-        if at_ms is not None:
-            return changed | self._enter(name, at_ms)
-        key = (f"{_UNDATED}{boot}", name)
-        self._undated[key] = self._undated.get(key, 0) + 1
-        return changed | {key: self._undated[key]}
-
-    def settle(self, boot: int, moments: Iterable[tuple[str, int]]) -> Changes:
-        """Move counts of `boot` from the undated to the hours they belong to: (name, Unix milliseconds) of each."""
+    def add(self, counts: Counts, at_ms: int | None, boot: int) -> Changes:
+        """Count what happened at `at_ms` (Unix milliseconds; None = nobody knows yet, in boot `boot`)."""
         changed: Changes = {}
-        for name, at_ms in moments:
-            key = (f"{_UNDATED}{boot}", name)
-            left = self._undated.get(key, 0) - 1
-            if left < 0:
-                continue
-            self._undated[key] = left
-            changed[key] = left or None
-            changed |= self._enter(name, at_ms)
+        for name, count in counts.items():
+            self._life[name] = self._life.get(name, 0) + count
+            changed[LIFE, name] = self._life[name]
+            if at_ms is not None:
+                changed |= self._enter(name, count, at_ms)
+            else:
+                key = (f"{_UNDATED}{boot}", name)
+                self._undated[key] = changed[key] = self._undated.get(key, 0) + count
+        return changed
+
+    def settle(self, boot: int, moments: Iterable[tuple[Counts, int]]) -> Changes:
+        """Move counts of `boot` from the undated to the hours they belong to: (counts, Unix milliseconds) of each."""
+        changed: Changes = {}
+        for counts, at_ms in moments:
+            for name, count in counts.items():
+                key = (f"{_UNDATED}{boot}", name)
+                left = self._undated.get(key, 0) - count
+                if left < 0:
+                    continue
+                self._undated[key] = left
+                changed[key] = left or None
+                changed |= self._enter(name, count, at_ms)
         self._undated = {key: count for key, count in self._undated.items() if count}
         return changed
 
@@ -112,14 +119,15 @@ class Ledger:
         """Return name -> count since the first day."""
         return dict(self._life)
 
-    def regain(self, lost: Mapping[str, int], moments: Iterable[tuple[str, int]] = ()) -> Changes:
+    def regain(self, lost: Counts, moments: Iterable[tuple[Counts, int]] = ()) -> Changes:
         """Add to the lifetime totals, and to the hours, what records prove that a damaged ledger did not hold."""
         changed: Changes = {}
         for name, count in lost.items():
             self._life[name] = self._life.get(name, 0) + count
             changed[LIFE, name] = self._life[name]
-        for name, at_ms in moments:
-            changed |= self._enter(name, at_ms)
+        for counts, at_ms in moments:
+            for name, count in counts.items():
+                changed |= self._enter(name, count, at_ms)
         return changed
 
     def undated(self) -> dict[str, int]:
@@ -161,10 +169,10 @@ class Ledger:
                 changed |= {(f"{old} {hour:02}", name): None for hour, count in enumerate(hours) if count}
         return changed
 
-    def _enter(self, name: str, at_ms: int) -> Changes:
+    def _enter(self, name: str, count: int, at_ms: int) -> Changes:
         day, hour = self._calendar.hour(at_ms)
         hours = self._hours_of(str(day), name)
-        hours[hour] += 1
+        hours[hour] += count
         if str(day) <= self.closed_until:
             self._reopened.add(str(day))
         return {(f"{day} {hour:02}", name): hours[hour]}

@@ -41,6 +41,7 @@ from edge_agent.recorder.assembly import CABINET
 from edge_agent.recorder.recorder import Recorder
 from edge_agent.recorder.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm
+from edge_agent.rules.make import make_rules
 from edge_agent.sdnotify import Notifier
 from edge_agent.supervisor import Supervisor
 from edge_agent.threads import Threads
@@ -97,7 +98,13 @@ class Station:
         room = MAX_BYTES if self.place.why else config.journal.max_size
         self._upkeep = Upkeep(opened, Limits(max_bytes=room))
         self.recorder = Recorder(
-            self.journal, self.clock, _recorder_settings(config), self.picture, cabinets, upkeep=self._upkeep
+            self.journal,
+            self.clock,
+            _recorder_settings(config),
+            self.picture,
+            cabinets,
+            rules=make_rules(config, state, self.journal.ledger()),
+            upkeep=self._upkeep,
         )
         self.recorder.poll_now = self._poll_now
         self.gate = Gate(self.recorder, self.clock, config.commands.allow, _under(SEEN, state))
@@ -334,7 +341,6 @@ def _recorder_settings(config: Config) -> RecorderSettings:
         group_commit=config.journal.group_commit,
         min_interval=config.telemetry.min_interval,
         heartbeat=config.telemetry.heartbeat,
-        double_swipe=config.cards.double_swipe,
         publish_card_ref=config.cards.publish_card_ref,
         flash_budget=config.journal.flash_budget,
     )

@@ -1,7 +1,7 @@
 """A journal and its Recorder on a real disk with a clock that moves only when told, and a connection that can fail."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import time
 from functools import partial
@@ -23,6 +23,8 @@ from edge_agent.picture import Picture, View
 from edge_agent.ranges import Ranges
 from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import CardRef, Event, Reading
+from edge_agent.rules.rule import Rule
+from edge_agent.rules.swipes import Swipes
 
 CALENDAR = Calendar(ZoneInfo("Asia/Shanghai"), time(0))
 MACHINE = "3f2a77d9a1b64c0e9d5b8a3c1e2f4a5b"
@@ -90,6 +92,7 @@ class Bench:
         self.settings = Settings(CALENDAR, **settings)
         self.script = Script()
         self.cabinets: list[Cabinet] = []
+        self.make_rules: Callable[[Journal], Sequence[Rule]] = lambda journal: [Swipes(10.0, journal.ledger())]
         self.check_up_to = 1 << 30
         self.limits = Limits()
         self.cap = 512_000_000
@@ -117,7 +120,13 @@ class Bench:
         reserve = Reserve(self.journal, self.cap, free=lambda: self.free)
         self.upkeep = Upkeep(self.opened, self.limits, reserve=reserve)
         self.recorder = Recorder(
-            self.journal, self.clock, self.settings, self.picture, self.cabinets, upkeep=self.upkeep
+            self.journal,
+            self.clock,
+            self.settings,
+            self.picture,
+            self.cabinets,
+            rules=self.make_rules(self.journal),
+            upkeep=self.upkeep,
         )
         self.recorder.step()
         return self

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.ledger import LIFE, Calendar, Changes, Ledger, counter
+from edge_agent.ledger import LIFE, Calendar, Changes, Ledger, counts
 from edge_agent.records import Event
 
 SHANGHAI = Calendar(ZoneInfo("Asia/Shanghai"), time(0))
@@ -23,18 +23,18 @@ def applied(stored: Changes, changes: Changes) -> Changes:
 
 def test_what_counts() -> None:
     """Visits and the like count; what was only inferred counts apart; maintenance and records of the journal do not."""
-    assert counter(Event("visit")) == "visits"
-    assert counter(Event("swap", {"observed": True})) == "swaps"
-    assert counter(Event("battery_out", {"observed": False})) == "batteries_out_inferred"
-    assert counter(Event("maintenance")) is None
-    assert counter(Event("day_closed", {"observed": False})) is None
+    assert counts(Event("visit")) == {"visits": 1}
+    assert counts(Event("swap", {"observed": True})) == {"swaps": 1}
+    assert counts(Event("battery_out", {"observed": False})) == {"batteries_out_inferred": 1}
+    assert counts(Event("maintenance")) == {}
+    assert counts(Event("day_closed", {"observed": False})) == {}
 
 
 def test_a_count_enters_life_and_its_hour() -> None:
     """One visit changes two buckets; a day is the sum of its hours."""
     ledger = Ledger(SHANGHAI, {})
-    assert ledger.add("visits", NOON, 1) == {(LIFE, "visits"): 1, ("2026-05-29 12", "visits"): 1}
-    assert ledger.add("visits", NOON + HOUR, 1) == {(LIFE, "visits"): 2, ("2026-05-29 13", "visits"): 1}
+    assert ledger.add({"visits": 1}, NOON, 1) == {(LIFE, "visits"): 1, ("2026-05-29 12", "visits"): 1}
+    assert ledger.add({"visits": 1}, NOON + HOUR, 1) == {(LIFE, "visits"): 2, ("2026-05-29 13", "visits"): 1}
     assert ledger.day(date(2026, 5, 29)) == {"visits": 2}
     assert ledger.hours(date(2026, 5, 29))["visits"][12:14] == [1, 1]
     assert ledger.today(NOON) == (date(2026, 5, 29), 12)
@@ -59,11 +59,13 @@ def test_undated_counts_find_their_hours() -> None:
     ledger = Ledger(SHANGHAI, {})
     stored: Changes = {}
     for boot in (1, 1, 2):
-        stored = applied(stored, ledger.add("visits", None, boot))
-    stored = applied(stored, ledger.add("swaps", None, 1))
+        stored = applied(stored, ledger.add({"visits": 1}, None, boot))
+    stored = applied(stored, ledger.add({"swaps": 1}, None, 1))
     assert ledger.undated() == {"visits": 3, "swaps": 1}
     assert ledger.lifetime() == {"visits": 3, "swaps": 1}
-    stored = applied(stored, ledger.settle(1, [("visits", NOON), ("visits", NOON + DAY), ("swaps", NOON)]))
+    stored = applied(
+        stored, ledger.settle(1, [({"visits": 1}, NOON), ({"visits": 1}, NOON + DAY), ({"swaps": 1}, NOON)])
+    )
     assert ledger.undated() == {"visits": 1}
     assert ledger.day(date(2026, 5, 29)) == {"visits": 1, "swaps": 1}
     assert ("undated/1", "visits") not in stored
@@ -74,7 +76,7 @@ def test_undated_counts_find_their_hours() -> None:
 def test_no_more_is_dated_than_was_counted() -> None:
     """Records of one boot cannot bring more into the hours than its bucket holds."""
     ledger = Ledger(SHANGHAI, {("undated/1", "visits"): 1})
-    assert ledger.settle(1, [("visits", NOON), ("visits", NOON), ("swaps", NOON)]) == {
+    assert ledger.settle(1, [({"visits": 1}, NOON), ({"visits": 1}, NOON), ({"swaps": 1}, NOON)]) == {
         ("undated/1", "visits"): None,
         ("2026-05-29 12", "visits"): 1,
     }
@@ -84,7 +86,7 @@ def test_days_are_closed_once_and_in_order() -> None:
     """Every day before today that has counts and is not closed; after a restart the same."""
     ledger = Ledger(SHANGHAI, {})
     for day in (0, 1, 3):
-        ledger.add("visits", NOON + day * DAY, 1)
+        ledger.add({"visits": 1}, NOON + day * DAY, 1)
     assert ledger.days_to_close(NOON) == []
     days = ledger.days_to_close(NOON + 3 * DAY)
     assert days == [date(2026, 5, 29), date(2026, 5, 30)]
@@ -98,11 +100,11 @@ def test_days_are_closed_once_and_in_order() -> None:
 def test_a_closed_day_that_is_counted_into_is_said_once() -> None:
     """A clock that was set back lets a visit fall into a day already closed: its record must be written anew."""
     ledger = Ledger(SHANGHAI, {})
-    ledger.add("visits", NOON, 1)
+    ledger.add({"visits": 1}, NOON, 1)
     ledger.close(date(2026, 5, 29))
     assert ledger.days_reopened() == []
-    ledger.add("visits", NOON, 1)
-    ledger.add("visits", NOON, 1)
+    ledger.add({"visits": 1}, NOON, 1)
+    ledger.add({"visits": 1}, NOON, 1)
     assert ledger.days_reopened() == [date(2026, 5, 29)]
     assert ledger.days_reopened() == []
     ledger.close(date(2026, 5, 1))
@@ -114,7 +116,7 @@ def test_days_long_closed_are_forgotten() -> None:
     ledger = Ledger(SHANGHAI, {})
     stored: Changes = {}
     for day in range(60):
-        stored = applied(stored, ledger.add("visits", NOON + day * DAY, 1))
+        stored = applied(stored, ledger.add({"visits": 1}, NOON + day * DAY, 1))
         for over in ledger.days_to_close(NOON + day * DAY):
             stored = applied(stored, ledger.close(over))
     days = {bucket[:10] for bucket, _ in stored if bucket != LIFE}
@@ -126,7 +128,7 @@ def test_days_long_closed_are_forgotten() -> None:
 def test_what_a_damaged_ledger_did_not_hold() -> None:
     """Counts that records prove are added to life, and to their hours."""
     ledger = Ledger(SHANGHAI, {(LIFE, "visits"): 3})
-    assert ledger.regain({"visits": 2}, [("visits", NOON)]) == {
+    assert ledger.regain({"visits": 2}, [({"visits": 1}, NOON)]) == {
         (LIFE, "visits"): 5,
         ("2026-05-29 12", "visits"): 1,
     }
@@ -140,7 +142,7 @@ def test_everything_adds_up(counts: list[tuple[str, int | None, int]]) -> None:
     ledger = Ledger(SHANGHAI, {})
     stored: Changes = {}
     for name, after, boot in counts:
-        stored = applied(stored, ledger.add(name, None if after is None else NOON + after, boot))
+        stored = applied(stored, ledger.add({name: 1}, None if after is None else NOON + after, boot))
     loaded = Ledger(SHANGHAI, {key: count or 0 for key, count in stored.items()})
     for one in (ledger, loaded):
         for name in ("visits", "swaps"):

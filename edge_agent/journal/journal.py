@@ -17,7 +17,7 @@ from typing import NamedTuple
 from edge_agent.errors import JournalDamaged
 from edge_agent.journal.file import FILE, Connect, connect, hold, wrap
 from edge_agent.journal.schema import MIGRATIONS, STREAMS, migrate, pack, unpack
-from edge_agent.ledger import counter
+from edge_agent.ledger import Counts, counts
 from edge_agent.ranges import Ranges
 from edge_agent.records import Event
 
@@ -38,9 +38,9 @@ class Row(NamedTuple):
     """JSON object without id, seq and time."""
 
 
-def counted(row: Row) -> str | None:
-    """Return the ledger's name for what a stored record counts, None if it counts nothing."""
-    return counter(Event(row.type, json.loads(row.body))) if row.stream == "usage" else None
+def counted(row: Row) -> Counts:
+    """Return what a stored record adds to the ledger."""
+    return counts(Event(row.type, json.loads(row.body))) if row.stream == "usage" else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,9 +228,8 @@ class Salvage:
         self._scan = self._read(self._old)
 
     def _prove(self, row: Row) -> None:
-        name = counted(row)
-        if name is not None:
-            self.progress.proved[name] = self.progress.proved.get(name, 0) + 1
+        for name, count in counted(row).items():
+            self.progress.proved[name] = self.progress.proved.get(name, 0) + count
 
     def _stretch(self, old: sqlite3.Connection, stream: str, epoch: int) -> _Stretch:
         newest = epoch == max(self._epochs)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.journal.journal import Dated, Journal, Row, counted
 from edge_agent.journal.schema import STREAMS, unpack
+from edge_agent.ledger import Counts
 from edge_agent.records import Json, Stamp
 
 _STEP_MS = 1000
@@ -26,8 +27,8 @@ class Correction:
     dated: Dated
     records: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     """(stream, body) of each `clock_correction`."""
-    moments: list[tuple[str, int]] = field(default_factory=list)
-    """(ledger name, Unix milliseconds) of what the boot has counted undated."""
+    moments: list[tuple[Counts, int]] = field(default_factory=list)
+    """(counts, Unix milliseconds) of what the boot has counted undated."""
 
 
 @dataclass(slots=True)
@@ -78,9 +79,9 @@ def correct(journal: Journal, stamp: Stamp) -> Correction:
                 body["of_epoch"] = journal.epochs()[stretch.epoch]
             correction.records.append((stream, body))
     for row in _unsynced(journal, "usage", stamp.boot):
-        name = counted(row)
-        if name is not None:
-            correction.moments.append((name, row.mono_ms + offset))
+        counts = counted(row)
+        if counts:
+            correction.moments.append((counts, row.mono_ms + offset))
     return correction
 
 

@@ -164,7 +164,7 @@ class Upkeep:
         work.gaps += [gap_of(missing) for missing in carried.missing]
         work.regained = carried.regained
         if rebuild:
-            work.recount = [row for row in carried.rows if counted(row) is not None]
+            work.recount = [row for row in carried.rows if counted(row)]
         batch.state[STATE] = salvage.stored()
         if batch.state[STATE] is None:
             self._salvage = None

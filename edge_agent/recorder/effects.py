@@ -12,7 +12,7 @@ from edge_agent.ledger import Ledger
 from edge_agent.picture import ActiveAlarm, Device, Picture, Storage, Totals, View, with_readings
 from edge_agent.recorder.thinning import Thinner
 from edge_agent.records import Reading, Stamp
-from edge_agent.rules import Alarms
+from edge_agent.rules.alarms import Alarms
 
 JOURNAL = "journal"
 """Device id of what concerns the journal itself."""

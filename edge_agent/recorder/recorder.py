@@ -17,7 +17,7 @@ from edge_agent.journal.file import wrap
 from edge_agent.journal.journal import Batch, Journal, Row, counted
 from edge_agent.journal.open import Opened
 from edge_agent.journal.upkeep import Upkeep
-from edge_agent.ledger import Calendar, Ledger, counter
+from edge_agent.ledger import Calendar, Ledger, counts
 from edge_agent.memory import Memories, key_of
 from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges
@@ -28,7 +28,8 @@ from edge_agent.recorder.queue import Overflow, Queue, Submission, checked
 from edge_agent.recorder.thinning import Thinner
 from edge_agent.recorder.time import StationTime
 from edge_agent.records import Alarm, Event, Json, Memory, Reading, Record, Stamp
-from edge_agent.rules import ALARM, Alarms, Swipes
+from edge_agent.rules.alarms import ALARM, Alarms
+from edge_agent.rules.rule import Moment, Rule, Rules, Said
 from edge_agent.wire_json import dumps
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,6 @@ class Settings:
     group_commit: float = 10.0
     min_interval: float = 10.0
     heartbeat: float = 300.0
-    double_swipe: float = 10.0
     publish_card_ref: bool = False
     queue: int = _QUEUE
     flash_budget: int = 150_000_000
@@ -70,6 +70,7 @@ class Recorder:
         picture: Picture,
         cabinets: Sequence[Cabinet] = (),
         *,
+        rules: Sequence[Rule] = (),
         upkeep: Upkeep | None = None,
     ) -> None:
         self.poll_now: Callable[[str], None] = lambda _device: None
@@ -81,7 +82,7 @@ class Recorder:
         state = journal.state()
         self._memories = Memories(state)
         counts = journal.ledger()
-        self._swipes = Swipes(settings.double_swipe, counts)
+        self._rules = Rules(rules)
         self._alarms = Alarms(state)
         self._ledger = Ledger(settings.calendar, counts, state.get(CLOSED, ""))
         self._thinner = Thinner(min_interval=settings.min_interval, heartbeat=settings.heartbeat)
@@ -199,6 +200,7 @@ class Recorder:
         self._batch.state |= taken.state
         for submission in taken.submissions:
             self._process(submission)
+        self._let_time_pass(stamp)
         for stream, overflow in taken.overflow.items():
             self._declare_overflow(stream, overflow, "overflow")
         if self._unstored is not None and not self._upkeep.tight:
@@ -228,10 +230,24 @@ class Recorder:
         assembled = self._assembly.assemble(submission)
         self._batch.state |= assembled.state
         self._effects.poll_now += assembled.poll_now
-        readings: dict[str, list[Reading]] = {}
+        self._let_time_pass(stamp)
+        said: list[tuple[Stamp, Said]] = []
         for device, record in assembled.records:
+            when = _moved(stamp, record.at) if isinstance(record, Event) and record.at is not None else stamp
+            said += [(when, out) for out in self._rules.take(device, record, Moment(when, self._time.dated))]
+        self._enter(said, stamp)
+
+    def _let_time_pass(self, stamp: Stamp) -> None:
+        """Let the rules judge that nothing more has come until `stamp`."""
+        if self._rules.due <= stamp.mono:
+            self._enter([(stamp, said) for said in self._rules.tick(Moment(stamp, self._time.dated))], stamp)
+
+    def _enter(self, said: Iterable[tuple[Stamp, Said]], stamp: Stamp) -> None:
+        """Enter what the rules let through, with what they must remember of it."""
+        readings: dict[str, list[Reading]] = {}
+        for when, (device, record) in said:
             if isinstance(record, Event):
-                self._event(device, record, stamp)
+                self._event(device, record, when)
             elif isinstance(record, Alarm):
                 self._alarm(device, record, stamp)
             elif isinstance(record, Memory):
@@ -241,21 +257,17 @@ class Recorder:
         # Readings last: a change is told beside the event that explains it, in the same transaction.
         for device, values in readings.items():
             self._tell(device, values, stamp)
+        for kept in self._rules.kept():
+            self._batch.state |= kept.state
+            self._batch.ledger |= kept.ledger
 
     def _event(self, device: str, event: Event, stamp: Stamp) -> None:
-        if event.at is not None:
-            earlier = stamp.mono_ms - round(event.at * 1000)
-            stamp = replace(stamp, mono_ms=stamp.mono_ms - earlier, wall_ms=stamp.wall_ms - earlier)
         body = dict(event.data)
-        if event.card is not None and event.type == "visit":
-            if not self._swipes.admit(event.card, stamp):
-                return
-            self._batch.ledger |= self._swipes.remembered(event.card, stamp)
         if event.card is not None and self._settings.publish_card_ref:
             body |= {"card_ref": event.card.ref, "key_id": event.card.key_id}
-        name = counter(event)
-        if name is not None:
-            self._batch.ledger |= self._ledger.add(name, self._time.dated(stamp), stamp.boot)
+        added = counts(event)
+        if added:
+            self._batch.ledger |= self._ledger.add(added, self._time.dated(stamp), stamp.boot)
             self._effects.totals = True
         if event.type == "visit":
             self._effects.visit = stamp.mono
@@ -304,8 +316,8 @@ class Recorder:
         stamp = self._time.stamp()
         for stream, body in work.gaps:
             self._row(stream, JOURNAL, "gap", stamp, body)
-        moments = [(counted(row) or "", self._time.dated(row)) for row in work.recount]
-        dated = [(name, at) for name, at in moments if at is not None]
+        moments = [(counted(row), self._time.dated(row)) for row in work.recount]
+        dated = [(counts, at) for counts, at in moments if at is not None]
         self._batch.ledger |= self._ledger.regain(work.regained, dated)
         self._effects.totals |= bool(work.regained or dated)
 
@@ -371,7 +383,7 @@ class Recorder:
         return self._rest()
 
     def _rest(self) -> float:
-        return max(0.0, min(self._due, self._tend_at) - self._clock.monotonic())
+        return max(0.0, min(self._due, self._tend_at, self._rules.due) - self._clock.monotonic())
 
     def _trouble(self, error: JournalError) -> None:
         if not self._failed:
@@ -397,3 +409,9 @@ class Recorder:
         self._display.show(effects, self._time.dated(self._time.stamp()) if effects.totals else None)
         for device in effects.poll_now:
             self.poll_now(device)
+
+
+def _moved(stamp: Stamp, at: float) -> Stamp:
+    """Return `stamp` as of monotonic time `at` (seconds): the driver knows it better than the moment of hearing it."""
+    earlier = stamp.mono_ms - round(at * 1000)
+    return replace(stamp, mono_ms=stamp.mono_ms - earlier, wall_ms=stamp.wall_ms - earlier)

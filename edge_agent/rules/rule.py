@@ -1,0 +1,117 @@
+"""What a rule is, and how rules stand in a row.
+
+A rule is handed every record in order and yields what goes on instead: the record itself, unless it swallows or
+changes it, and behind it what follows from it. The next rule in the row is handed all of that. A rule knows no clock,
+no file and no thread: the Recorder tells it the moment, and stores what it must remember in the transaction of the
+records it was computed from, so that no restart counts anything twice or forgets half of it.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from edge_agent.ledger import Changes
+from edge_agent.records import Record, Stamp
+
+Said: TypeAlias = tuple[str, Record]
+"""Device id, and what is said of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something is judged.
+
+    `dated` returns when a stamp really was (Unix milliseconds), None while nobody knows.
+    """
+
+    stamp: Stamp
+    dated: Callable[[Stamp], int | None] = field(repr=False)
+
+    @property
+    def mono(self) -> float:
+        """Seconds since boot."""
+        return self.stamp.mono
+
+    @property
+    def at_ms(self) -> int | None:
+        """When it really is (Unix milliseconds), None while nobody knows."""
+        return self.dated(self.stamp)
+
+    def since(self, earlier: Stamp) -> float | None:
+        """Return the seconds that have passed since `earlier`; None if that was in another boot and one is undated."""
+        if earlier.boot == self.stamp.boot:
+            return (self.stamp.mono_ms - earlier.mono_ms) / 1000
+        before, now = self.dated(earlier), self.at_ms
+        return None if before is None or now is None else (now - before) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a rule wants remembered: `state` key -> JSON text (None forgets), `ledger` entries beside the counts.
+
+    The ledger's page is written at every visit anyway; the page of the states costs one more.
+    """
+
+    state: Mapping[str, str | None] = field(default_factory=dict)
+    ledger: Changes = field(default_factory=dict)
+
+
+NOTHING = Kept()
+
+
+class Rule(ABC):
+    """See the module; used by the journal's thread only."""
+
+    @property
+    def due(self) -> float:
+        """Monotonic seconds at which `tick` is to be called; infinity if only a record can change anything."""
+        return math.inf
+
+    @abstractmethod
+    def take(self, device: str, record: Record, moment: Moment) -> Iterable[Said]:
+        """Yield what goes on instead of `record`."""
+
+    def tick(self, moment: Moment) -> Iterable[Said]:  # noqa: ARG002  (most rules wait for no time)
+        """Yield what follows from the time alone; afterwards `due` must lie in the future."""
+        return ()
+
+    def kept(self) -> Kept:
+        """Return, once, what has changed of what must be remembered; `NOTHING` if nothing has."""
+        return NOTHING
+
+
+class Rules:
+    """Rules in a row."""
+
+    def __init__(self, rules: Sequence[Rule] = ()) -> None:
+        self._rules = tuple(rules)
+
+    @property
+    def due(self) -> float:
+        """Monotonic seconds at which the first of them wants to be called."""
+        return min((rule.due for rule in self._rules), default=math.inf)
+
+    def take(self, device: str, record: Record, moment: Moment) -> Sequence[Said]:
+        """Return what goes on instead of `record`."""
+        return self._pass([(device, record)], 0, moment)
+
+    def tick(self, moment: Moment) -> Sequence[Said]:
+        """Return what follows from the time alone."""
+        said: list[Said] = []
+        # The last first: what is due of a rule is over before it is handed what an earlier one says of this moment.
+        for behind in range(len(self._rules), 0, -1):
+            rule = self._rules[behind - 1]
+            if rule.due <= moment.mono:
+                said += self._pass(list(rule.tick(moment)), behind, moment)
+        return said
+
+    def kept(self) -> Iterable[Kept]:
+        """Return, once, what has changed."""
+        return [kept for rule in self._rules if (kept := rule.kept()) is not NOTHING]
+
+    def _pass(self, said: list[Said], first: int, moment: Moment) -> list[Said]:
+        for rule in self._rules[first:]:
+            said = [out for device, record in said for out in rule.take(device, record, moment)]
+        return said
