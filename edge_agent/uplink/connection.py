@@ -43,7 +43,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A PUBLISH from the broker; `retain` as it was published, `expiry` is what is left of it in seconds."""
+    """A PUBLISH from the broker; `retain` as was asked for (`subscribe`), `expiry` is what is left of it in seconds."""
 
     topic: str
     payload: bytes
@@ -70,8 +70,14 @@ class Connection(Protocol):
     def send(self, message: Message) -> int:
         """Queue one message and return its packet id; raises UplinkError if the connection is gone."""
 
-    def subscribe(self, topic_filter: str) -> None:
-        """Ask for messages, QoS 1; raises UplinkError if the connection is gone."""
+    def subscribe(self, topic_filter: str, *, retain_as_published: bool = True) -> None:
+        """Ask for messages, QoS 1; raises UplinkError if the connection is gone.
+
+        Without `retain_as_published` only what the broker held before is marked as retained (MQTT 5, 3.8.3.1).
+        """
+
+    def unsubscribe(self, topic_filter: str) -> None:
+        """Ask for no more of them; raises UplinkError if the connection is gone."""
 
     def pump(self, seconds: float) -> list[Happening]:
         """Move bytes both ways for at most `seconds`, returning early when something happens or `wake` is called."""

@@ -80,10 +80,16 @@ class PahoConnection:
             raise UplinkError(mqtt.error_string(info.rc))
         return info.mid
 
-    def subscribe(self, topic_filter: str) -> None:
+    def subscribe(self, topic_filter: str, *, retain_as_published: bool = True) -> None:
         """See `Connection.subscribe`."""
-        options = SubscribeOptions(qos=1, retainAsPublished=True)
+        options = SubscribeOptions(qos=1, retainAsPublished=retain_as_published)
         code, _ = self._client.subscribe(topic_filter, options=options)
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise UplinkError(mqtt.error_string(code))
+
+    def unsubscribe(self, topic_filter: str) -> None:
+        """See `Connection.unsubscribe`."""
+        code, _ = self._client.unsubscribe(topic_filter)
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise UplinkError(mqtt.error_string(code))
 

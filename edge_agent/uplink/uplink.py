@@ -19,6 +19,7 @@ from edge_agent.records import Alarm, Severity
 from edge_agent.uplink.backoff import TAKEN_OVER, Backoff, Pauses
 from edge_agent.uplink.connection import Acknowledged, Connection, Happening, Lost, Message, Opened, Received
 from edge_agent.uplink.inbox import Inbox
+from edge_agent.uplink.origin import Origin
 from edge_agent.uplink.outbox import Outbox, Outgoing, Replay
 from edge_agent.uplink.presence import Presence
 from edge_agent.uplink.refusals import Refusals
@@ -83,6 +84,7 @@ class Uplink:
         self._reader: Reader | None = None
         self._outbox: Outbox | None = None
         self._traffic: Traffic | None = None
+        self._origin: Origin | None = None
         self._connection: Connection | None = None
         self._opened = False
         self._since = clock.monotonic()
@@ -170,6 +172,7 @@ class Uplink:
                 reader, settings.topics, self._picture, refusals, info=info, unknown=unknown, pace=pace
             )
             self._traffic = Traffic(self._outbox, refusals, aside, reader, self._sink)
+            self._origin = Origin(reader, settings.topics.leaf("usage"), self._sink)
             self._show()
         return self._outbox, self._traffic
 
@@ -201,7 +204,8 @@ class Uplink:
             if isinstance(happening, Acknowledged):
                 traffic.acknowledged(happening, now)
             elif isinstance(happening, Received):
-                self._inbox.put(happening)
+                if self._origin is None or not self._origin.hear(happening, connection):
+                    self._inbox.put(happening)
             elif isinstance(happening, Opened):
                 self._begin(connection, happening, traffic, now)
             else:
@@ -217,6 +221,8 @@ class Uplink:
         self._presence.online()
         traffic.begin(self._presence.session, self._settings.window, opened, now)
         self._show()
+        if self._origin is not None:
+            self._origin.begin(connection)
         connection.subscribe(self._settings.topics.commands)
 
     def _watch(self, traffic: Traffic) -> None:

@@ -30,10 +30,13 @@ class Script:
         self.sent.append(message)
         return len(self.sent)
 
-    def subscribe(self, topic_filter: str) -> None:
+    def subscribe(self, topic_filter: str, *, retain_as_published: bool = True) -> None:
         """See Connection."""
         if self.broken:
             raise UplinkError("gone")
+
+    def unsubscribe(self, topic_filter: str) -> None:
+        """See Connection."""
 
     def pump(self, seconds: float) -> list[Happening]:
         """See Connection."""
