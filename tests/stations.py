@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from edge_agent.demo.broker import Broker, Message
 from edge_agent.demo.broker_thread import BrokerThread
@@ -136,9 +136,11 @@ def centre() -> Iterator[Centre]:
 
 
 @contextlib.contextmanager
-def far_ends(directory: Path, text: str, port: int) -> Iterator[SimulatedStation]:
-    """Run the simulators of a station file."""
-    simulated = SimulatedStation(directory, broker=f"127.0.0.1:{port}", page="127.0.0.1:8080", text=text)
+def far_ends(directory: Path, text: str, port: int, ports: Path | None = None) -> Iterator[SimulatedStation]:
+    """Run the simulators of a station file, with real ports below `ports` where the agent is another process."""
+    if ports is not None:
+        text = text.replace("/dev/serial/by-id", str(ports))
+    simulated = SimulatedStation(directory, broker=f"127.0.0.1:{port}", page="127.0.0.1:8080", text=text, ports=ports)
     simulated.start()
     try:
         yield simulated
@@ -154,7 +156,7 @@ def running(simulated: SimulatedStation) -> Iterator[Station]:
 
 
 class Agent:
-    """`edge-agent run` as systemd starts it; returns when it has said READY."""
+    """`edge-agent run` as systemd starts it; returns when it has said READY. As a context, it never outlives a test."""
 
     def __init__(self, station_file: Path, log: Path) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, log.open("ab") as sink:
@@ -167,8 +169,19 @@ class Agent:
                 cwd=ROOT,
                 env={**os.environ, "NOTIFY_SOCKET": address.replace("\0", "@")},
             )
-            while b"READY=1" not in notify.recv(4096):
-                pass
+            try:
+                while b"READY=1" not in notify.recv(4096):
+                    pass
+            except BaseException:
+                self.kill()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.kill()
 
     def kill(self) -> None:
         """As a power cut ends it."""

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.needs("cc")
 
 POLL_S = 1.0
 """The sensor is asked ten times a second; on a busy machine never later than this."""
+WATCHDOG_S = 2.0
+"""So long without a sign of life, and systemd would end the agent of these tests."""
 
 
 def begin(ground: Ground, visits: int = 3) -> None:
@@ -93,6 +95,28 @@ def test_slow_fsync(shim: Path, tmp_path: Path, delay: float) -> None:
         assert signs or time.monotonic() - began < 1.0
         it.faults.heal()
         it.settle(7)
+
+
+def test_an_fsync_that_outlasts_every_promise(shim: Path, tmp_path: Path) -> None:
+    """A journal stuck for more than 15 s ends the signs of life, though sensors are asked on; the kill costs nothing."""
+    with ground(shim, tmp_path) as it:
+        with it.agent() as agent:
+            begin(it)
+            it.faults.slow_sync(60.0)
+            began = time.monotonic()
+            it.swipe()
+            wait_for(lambda: time.monotonic() - agent.signs[-1] > WATCHDOG_S, "the watchdog starved", within=30)
+            assert time.monotonic() - began > 15.0
+            assert it.longest_pause(began) < POLL_S
+            assert agent.view["visits"] == 3
+            # What systemd does now.
+            agent.kill()
+        it.faults.heal()
+        with it.agent() as agent:
+            it.swipe()
+            wait_for(lambda: agent.view.get("visits", 0) >= 4, "new visit")
+            it.settle(sum(row.type == "visit" for row in it.rows()))
+        assert it.visits_at_sink() in {4, 5}
 
 
 def test_enospc(shim: Path, tmp_path: Path) -> None:

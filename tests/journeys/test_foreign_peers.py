@@ -87,8 +87,7 @@ def test_foreign_peers_understand_the_agent(tmp_path: Path, memory: Path) -> Non
         program = compile_slave(tmp_path)
         stack.enter_context(modbus_slave(program, memory / "rs485-2-far", 3))
         with modbus_slave(program, memory / "rs485-far", 1):
-            agent = Agent(path, tmp_path / "log")
-            stack.callback(agent.process.kill)
+            agent = stack.enter_context(Agent(path, tmp_path / "log"))
             _check_values(seen)
             (memory / "reader-far").write_bytes(encode(1_234_567, "rdm6300"))
             _check_visit(seen)

@@ -14,7 +14,7 @@ from edge_agent.demo.wire import PtyWire
 from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.schema import STREAMS
-from tests.stations import HEAD, READER, Agent, Centre, centre, wait_for
+from tests.stations import HEAD, READER, Agent, Centre, centre, far_ends, wait_for
 
 KILLS = int(os.environ.get("KILLS", "50"))
 _FRAME = 14
@@ -43,25 +43,15 @@ def test_no_kill_loses_or_doubles_a_record(tmp_path: Path, memory: Path) -> None
     # A person may ask for hours of it.
     faulthandler.cancel_dump_traceback_later()
     rng = random.Random(20)
-    with centre() as broker:
-        text = (HEAD + READER + BATTERY).replace("/dev/serial/by-id", str(memory))
-        simulated = SimulatedStation(
-            tmp_path, broker=f"127.0.0.1:{broker.thread.port}", page="127.0.0.1:8080", text=text, ports=memory
-        )
-        simulated.start()
-        try:
-            torment = Torment(simulated, broker, rng, tmp_path / "log")
-            for _ in range(KILLS):
-                torment.one_life()
-            torment.heal()
-            agent = Agent(simulated.path, tmp_path / "log")
-            try:
-                wait_for(lambda: _well_again(tmp_path), "every alarm to clear", within=30)
-                wait_for(lambda: _all_arrived(tmp_path, broker), "everything at the sink", within=30)
-            finally:
-                agent.stop()
-        finally:
-            simulated.stop()
+    with centre() as broker, far_ends(tmp_path, HEAD + READER + BATTERY, broker.thread.port, memory) as simulated:
+        torment = Torment(simulated, broker, rng, tmp_path / "log")
+        for _ in range(KILLS):
+            torment.one_life()
+        torment.heal()
+        with Agent(simulated.path, tmp_path / "log") as agent:
+            wait_for(lambda: _well_again(tmp_path), "every alarm to clear", within=30)
+            wait_for(lambda: _all_arrived(tmp_path, broker), "everything at the sink", within=30)
+            agent.stop()
     rows = _rows(tmp_path)
     visits = [row for row in rows["usage"] if row.type == "visit"]
     assert broker.last("usage")["lifetime"]["visits"] == len(visits)
@@ -84,10 +74,9 @@ class Torment:
 
     def one_life(self) -> None:
         """Start the agent, let people and faults come, and kill it."""
-        agent = Agent(self._simulated.path, self._log)
         times = []
-        until = time.monotonic() + self._rng.uniform(0.05, 0.7)
-        try:
+        with Agent(self._simulated.path, self._log):
+            until = time.monotonic() + self._rng.uniform(0.05, 0.7)
             while time.monotonic() < until:
                 self.swiped += 1
                 times.append(self._swipe(self.swiped))
@@ -97,9 +86,7 @@ class Torment:
                     self._fall_ill(ill=not self._ill)
                 if self._rng.random() < 0.05:
                     self._unplug(unplugged=not self._unplugged)
-        finally:
             killed = time.monotonic()
-            agent.kill()
         self.must += sum(killed - said > SAFE_S for said in times)
 
     def heal(self) -> None:

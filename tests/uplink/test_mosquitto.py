@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -147,6 +148,30 @@ def test_killed_and_restarted(rig: Rig, tmp_path: Path) -> None:
         assert retained[f"{BASE}/alarm/room/smoke"]["state"] == "raised"
         assert retained[f"{BASE}/usage"]["lifetime"]["visits"] == 50
         assert rig.link.acknowledged >= 51
+
+
+def test_a_hole_at_the_centre_is_filled_on_request(rig: Rig, tmp_path: Path) -> None:
+    """What a killed broker had acknowledged and then lost is held here, and comes again when it is asked for."""
+    with mosquitto(tmp_path) as broker, rig.recorder_running():
+        rig.address = replace(rig.address, port=broker.port)
+        rig.store.visits(5)
+        rig.drained()
+        broker.stop()
+        broker.start()
+        rig.until(lambda: not rig.link.online)
+        rig.drained()
+        broker.pub("ready", "{}", "-r")
+        command = ["mosquitto_sub", "-V", "mqttv5", "-q", "1", "-p", str(broker.port), "-W", "20", "-F", "%p"]
+        command += ["-C", "6", "-t", f"{BASE}/event/door", "-t", "ready"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as centre:
+            assert centre.stdout is not None
+            assert centre.stdout.readline() == "{}\n"
+            ts = datetime.fromtimestamp(rig.clock.wall(), tz=UTC).isoformat()
+            asked = {"id": "c1", "by": "centre", "ts": ts, "stream": "usage", "epoch": rig.store.journal.epoch_name}
+            order = json.dumps(asked | {"from": 1, "to": 5})
+            broker.pub(f"{BASE}/cmd/journal/resend", order, "-D", "publish", "message-expiry-interval", "30")
+            rig.until(lambda: centre.poll() is not None)
+            assert [json.loads(line)["seq"] for line in centre.stdout] == [1, 2, 3, 4, 5]
 
 
 def test_size_limit(rig: Rig, tmp_path: Path) -> None:
