@@ -98,7 +98,7 @@ def test_slow_fsync(shim: Path, tmp_path: Path, delay: float) -> None:
 
 
 def test_an_fsync_that_outlasts_every_promise(shim: Path, tmp_path: Path) -> None:
-    """A journal stuck for more than 15 s ends the signs of life, though sensors are asked on; the kill costs nothing."""
+    """A journal stuck for over 15 s ends the signs of life, though sensors are asked on; the kill costs nothing."""
     with ground(shim, tmp_path) as it:
         with it.agent() as agent:
             begin(it)
