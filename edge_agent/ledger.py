@@ -16,8 +16,8 @@ from edge_agent.records import Event
 LIFE = "life"
 RECENT = "recent/"
 _UNDATED = "undated/"
-_KEPT_DAYS = 40
-"""Days whose hours stay at hand after they are closed."""
+_KEPT_DAYS = 70
+"""Days whose hours stay at hand after they are closed: last month's report is read until the end of this one."""
 
 _LAST_MS = 253_370_764_800_000
 """A year before the calendar of `datetime` ends: a broken clock may show anything."""

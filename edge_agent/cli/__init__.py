@@ -22,6 +22,7 @@ VERBS = (
     "decode",
     "tail",
     "export",
+    "ledger",
     "drivers",
 )
 

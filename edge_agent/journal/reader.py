@@ -42,6 +42,16 @@ class Reader:
         query = f"SELECT * FROM {stream} WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608  (a name of STREAMS)
         return [_row(stream, found) for found in self._db.execute(query, (pack(*after), limit))]
 
+    def of_type(self, stream: str, kind: str) -> Iterator[Row]:
+        """Yield the rows of one type, in order."""
+        query = f"SELECT * FROM {stream} WHERE type = ? ORDER BY id"  # noqa: S608  (a name of STREAMS)
+        for found in self._db.execute(query, (kind,)):
+            yield _row(stream, found)
+
+    def ledger(self) -> dict[tuple[str, str], int]:
+        """Return every (bucket, name) -> count of the ledger."""
+        return {(bucket, name): count for bucket, name, count in self._db.execute("SELECT * FROM ledger")}
+
     def row(self, stream: str, epoch: int, seq: int) -> Row | None:
         """Return one row, None if it is not there."""
         found = self._db.execute(f"SELECT * FROM {stream} WHERE id = ?", (pack(epoch, seq),)).fetchone()  # noqa: S608

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from edge_agent.cabinet.cabinet import Cabinet
 from edge_agent.clock import Clock
 from edge_agent.errors import JournalDamaged, JournalError
+from edge_agent.journal.chain import CHAIN, Chain
 from edge_agent.journal.file import wrap
 from edge_agent.journal.journal import Batch, Journal, Row, counted
 from edge_agent.journal.open import Opened
@@ -93,6 +94,7 @@ class Recorder:
         self._failed = False
         self._unstored: Overflow | None = None
         self._days = Days(self._ledger)
+        self._chain = Chain(journal, state.get(CHAIN))
         self._figures_at = clock.monotonic() + _FIGURES_S
         self._due = self._tend_at = clock.monotonic()
         self._display = Display(picture, journal, self._ledger, self._alarms)
@@ -346,7 +348,8 @@ class Recorder:
 
     def _close_days(self, days: Iterable[Closed], stamp: Stamp) -> None:
         for closed in days:
-            self._row("usage", "station", "day_closed", stamp, closed.body)
+            seal, self._batch.state[CHAIN] = self._chain.seal(self._batch.rows)
+            self._row("usage", "station", "day_closed", stamp, closed.body | {"seal": seal.body()})
             self._batch.ledger |= closed.ledger
             self._batch.state[CLOSED] = closed.until
             self._effects.totals = True
