@@ -115,14 +115,14 @@ def test_days_long_closed_are_forgotten() -> None:
     """The memory holds some weeks; the journal is told what to delete, and holds the same."""
     ledger = Ledger(SHANGHAI, {})
     stored: Changes = {}
-    for day in range(60):
+    for day in range(90):
         stored = applied(stored, ledger.add({"visits": 1}, NOON + day * DAY, 1))
         for over in ledger.days_to_close(NOON + day * DAY):
             stored = applied(stored, ledger.close(over))
     days = {bucket[:10] for bucket, _ in stored if bucket != LIFE}
-    assert len(days) == 40
+    assert len(days) == 70
     assert ledger.day(date(2026, 5, 29)) == {}
-    assert ledger.lifetime() == {"visits": 60}
+    assert ledger.lifetime() == {"visits": 90}
 
 
 def test_what_a_damaged_ledger_did_not_hold() -> None:
