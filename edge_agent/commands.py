@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from edge_agent.clock import Clock
 from edge_agent.errors import AgentError
 from edge_agent.records import Event, Json, Record
+from edge_agent.verbs import explain
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class Gate:
         try:
             command = model.model_validate_json(request.payload)
         except ValidationError as error:
-            raise CommandRefused(_explain(error)) from error
+            raise CommandRefused(explain(error)) from error
         if self._clock.good() and abs(self._clock.wall() - command.ts.timestamp()) > _MOST_SECONDS:
             raise CommandRefused(f"its time is more than {_MOST_SECONDS:.0f} s from the station's: {_now(self._clock)}")
         return command, act
@@ -211,13 +212,6 @@ def _names(payload: bytes) -> tuple[str, str]:
 def _audit(verb: str, name: str, by: str, decision: str, reason: str) -> Event:
     data: dict[str, Json] = {"command": verb[:64], "command_id": name, "by": by, "decision": decision}
     return Event("audit", data | ({"reason": reason} if reason else {}))
-
-
-def _explain(error: ValidationError) -> str:
-    """Name the first fault; what was sent is not repeated."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def _now(clock: Clock) -> str:

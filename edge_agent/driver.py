@@ -38,11 +38,13 @@ from edge_agent.records import (
     Value,
 )
 from edge_agent.units import Duration
+from edge_agent.verbs import Arguments, Command, Verbs, arguments, takes
 
 __all__ = [
     "ALARM_CODES",
     "Actor",
     "Alarm",
+    "Arguments",
     "Capture",
     "CardKey",
     "CardRef",
@@ -73,10 +75,13 @@ __all__ = [
     "Simulator",
     "Site",
     "Value",
+    "Verbs",
     "Wire",
+    "arguments",
     "crc16",
     "driver_names",
     "load_driver",
+    "takes",
 ]
 
 _GROUP = "edge_agent.drivers"
@@ -225,14 +230,6 @@ class Scan:
     question: Callable[[int], tuple[bytes, ReplyShape]]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """Something to do: a verb the driver knows and its arguments."""
-
-    name: str
-    args: Mapping[str, Json] = field(default_factory=dict)
-
-
 @runtime_checkable
 class Driver(Protocol):
     """A device that is asked."""
@@ -260,10 +257,17 @@ class Listener(Protocol):
 
 @runtime_checkable
 class Actor(Protocol):
-    """A device that can be told to do something; never retried on the wire."""
+    """A device that can be told to do something; never retried on the wire.
+
+    What it yields belongs to the order; the device is polled right after it. A point with `commanded` in its name tells
+    what was ordered, every other point what was observed.
+    """
+
+    def verbs(self) -> Verbs:
+        """What it can be told, and what each verb takes."""
 
     def act(self, link: Link, command: Command) -> Iterable[Record]:
-        """Carry out one command; raises DeviceError if the device refuses or the verb is unknown."""
+        """Carry out one command; raises DeviceError if the device refuses or `arguments` does."""
 
 
 class Simulator(Protocol):

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from edge_agent import __version__
+from edge_agent.actors import WITHIN_S, Actors
 from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, SlotLayout
 from edge_agent.cards import CardKey
 from edge_agent.clock import Clock, SystemClock
@@ -24,7 +25,7 @@ from edge_agent.commands import SEEN, Gate
 from edge_agent.config.cabinet import Cabinet as CabinetConfig
 from edge_agent.config.links import Link as LinkConfig
 from edge_agent.config.model import Config, Device
-from edge_agent.driver import DriverClass, Site, load_driver
+from edge_agent.driver import Command, DriverClass, Site, load_driver
 from edge_agent.errors import AgentError
 from edge_agent.journal.open import Opened
 from edge_agent.journal.quota import Limits
@@ -36,6 +37,8 @@ from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.make import line_of, make_link, tuned_link
+from edge_agent.links.owned import OwnedLink
+from edge_agent.orders import Acted
 from edge_agent.picture import Picture
 from edge_agent.recorder.assembly import CABINET
 from edge_agent.recorder.recorder import Recorder
@@ -52,7 +55,7 @@ from edge_agent.uplink.topics import CONTRACT, Topics
 from edge_agent.uplink.uplink import Settings as UplinkSettings
 from edge_agent.uplink.uplink import Uplink
 from edge_agent.use import UseDetector, UseRule
-from edge_agent.worker import OwnedLink, Slot, Statistics, Worker
+from edge_agent.worker import Slot, Statistics, Worker
 
 if TYPE_CHECKING:
     from edge_agent.page.server import PageServer
@@ -108,6 +111,7 @@ class Station:
         )
         self.recorder.poll_now = self._poll_now
         self.gate = Gate(self.recorder, self.clock, config.commands.allow, _under(SEEN, state))
+        self.actors = Actors(self.gate)
         self._declare(opened)
         self.page: PageServer | None = None
 
@@ -164,6 +168,10 @@ class Station:
         """Return device -> what became of its polls."""
         return {name: stats for worker in self._workers.values() for name, stats in worker.statistics().items()}
 
+    def act(self, device: str, command: Command, within: float = WITHIN_S) -> Acted:
+        """See `Actors.act`: for the agent itself, whose acts need no leave of the gate."""
+        return self.actors.act(device, command, within)
+
     def reader(self) -> Reader:
         """Open the journal for reading."""
         return Reader(self.place.directory)
@@ -186,6 +194,8 @@ class Station:
         ]
         worker = Worker(wire, slots, self.recorder, self.clock, self._flight(link, wire))
         self._workers[link.name] = worker
+        for slot in slots:
+            self.actors.offer(slot.name, slot.driver, worker)
         self._threads.start(link.name, worker.run, worker.stop, restart=partial(self._start_worker, link))
 
     def _flight(self, link: LinkConfig, wire: OwnedLink) -> FlightRecorder | None:

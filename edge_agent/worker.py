@@ -12,11 +12,13 @@ from functools import partial
 from typing import Protocol
 
 from edge_agent.clock import Clock
-from edge_agent.driver import Chunk, Driver, LineRequest, Listener
+from edge_agent.driver import Actor, Command, Driver, Listener
 from edge_agent.driver import Link as AskLink
 from edge_agent.errors import DeviceError, LinkError, LinkTimeout
 from edge_agent.links.flight import FlightRecorder
-from edge_agent.records import Alarm, Reading, Record
+from edge_agent.links.owned import OwnedLink
+from edge_agent.orders import Acted, Order, Orders
+from edge_agent.records import Alarm, Event, Json, Reading, Record
 from edge_agent.use import UseDetector
 
 log = logging.getLogger(__name__)
@@ -35,31 +37,6 @@ _STEADY_S = 2.0
 _IDLE = 1.0
 """Seconds after which an idle worker looks up, so that its promise of progress stays short."""
 _LONGEST_STEP = 30.0
-
-
-class OwnedLink(AskLink, Protocol):
-    """What a Worker needs of its link beyond asking."""
-
-    name: str
-
-    @property
-    def is_open(self) -> bool:
-        """True while the port is held."""
-
-    def open(self, lines: tuple[LineRequest, ...] = ()) -> None:
-        """Take the port; raises LinkError."""
-
-    def close(self) -> None:
-        """Let go of the port; never raises."""
-
-    def wake(self) -> None:
-        """Make a waiting `wait` return (from another thread)."""
-
-    def wait(self, seconds: float) -> None:
-        """Rest until something arrives unasked, `wake` is called, or `seconds` have passed."""
-
-    def take(self) -> Chunk | None:
-        """What arrived unasked since the last call, or None."""
 
 
 class Sink(Protocol):
@@ -117,6 +94,7 @@ class Worker:
         self._sink = sink
         self._clock = clock
         self._polled = [slot for slot in devices if isinstance(slot.driver, Driver)]
+        self._actors = {slot.name: (slot, slot.driver) for slot in devices if isinstance(slot.driver, Actor)}
         self._listeners = [(slot, slot.driver) for slot in devices if isinstance(slot.driver, Listener)]
         self._lines = tuple(line for _, listener in self._listeners for line in listener.lines())
         self._settle_at: float | None = None
@@ -126,6 +104,8 @@ class Worker:
         self._opened_at = 0.0
         self._steady = False
         self._urgent: set[str] = set()
+        self._orders = Orders(self._rouse)
+        self._roused = threading.Event()
         self.began = threading.Event()
         """Set once the link is open, or has failed to open for the first time: from here on the Worker listens."""
         self._stop = threading.Event()
@@ -142,9 +122,20 @@ class Worker:
         self._urgent.add(device)
         self._link.wake()
 
+    def act(self, device: str, command: Command, within: float) -> Acted:
+        """Have `device` carry out a command, as soon as the poll that is going on is over, and ask it at once.
+
+        Never repeated on the wire. Raises DeviceError, LinkError and, after `within` real seconds, LinkTimeout.
+        """
+        return self._orders.give(device, command, within)
+
     def stop(self) -> None:
         """Make `run` return soon."""
         self._stop.set()
+        self._rouse()
+
+    def _rouse(self) -> None:
+        self._roused.set()
         self._link.wake()
 
     # ---- the worker's thread
@@ -159,8 +150,10 @@ class Worker:
                 if self._link.is_open:
                     self._rest(rest)
                 else:
-                    self._stop.wait(rest)
+                    self._roused.wait(rest)
+                self._roused.clear()
         finally:
+            self._orders.end()
             self._link.close()
             self._close_flight()
 
@@ -168,8 +161,10 @@ class Worker:
         """Do what is due now; return the seconds until something else is."""
         now = self._clock.monotonic()
         if not self._link.is_open and not self._open(now):
+            self._orders.refuse(LinkError(f"nothing was sent: {self.name} is lost"))
             return self._reopen_at - now
         try:
+            self._obey()
             self._listen()
             self._poll_due()
             self._settle()
@@ -283,11 +278,45 @@ class Worker:
             if slot.due > now:
                 continue
             self._poll(slot, now)
-            # A swipe on the same wire does not wait for the round to end.
+            # Neither an order nor a swipe on the same wire waits for the round to end.
+            self._obey()
             if self._listeners:
                 self._listen()
 
-    def _poll(self, slot: Slot, now: float) -> None:
+    def _obey(self) -> None:
+        """Carry out the orders that wait, and look at once what the devices make of them."""
+        while (order := self._orders.take()) is not None:
+            try:
+                slot, said = self._carry_out(order)
+            except (LinkError, DeviceError) as error:
+                order.future.set_exception(error)
+                if isinstance(error, LinkError) and error.gone:
+                    raise
+                continue
+            try:
+                seen = self._poll(slot, self._clock.monotonic()) if isinstance(slot.driver, Driver) else []
+            except LinkError as error:
+                order.future.set_result(Acted.of(said, error.what))
+                raise
+            order.future.set_result(Acted.of([*said, *seen], "" if seen else slot.statistics.last_error))
+
+    def _carry_out(self, order: Order) -> tuple[Slot, list[Record]]:
+        """Act once; that it was tried goes on record, whatever comes of it."""
+        if order.device not in self._actors:
+            raise DeviceError(f"{order.device} can be told nothing")
+        slot, actor = self._actors[order.device]
+        data: dict[str, Json] = {"command": order.command.name, "args": dict(order.command.args)}
+        try:
+            said = list(actor.act(slot.link or self._link, order.command))
+        except (LinkError, DeviceError) as error:
+            self._sink.submit(slot.name, [Event("commanded", data | {"ok": False, "reason": error.what})])
+            slot.due = self._clock.monotonic()
+            raise
+        self._sink.submit(slot.name, [*said, Event("commanded", data | {"ok": True})])
+        return slot, said
+
+    def _poll(self, slot: Slot, now: float) -> list[Record]:
+        """Ask a device; returns what it said, nothing if it failed."""
         assert isinstance(slot.driver, Driver)  # noqa: S101  (by construction; tells the type checker)
         slot.due = max(slot.due + slot.every, now) if slot.due else now + slot.every
         try:
@@ -302,6 +331,8 @@ class Worker:
             self._missed(slot, error)
         else:
             self._answered(slot, records)
+            return records
+        return []
 
     def _answered(self, slot: Slot, records: list[Record]) -> None:
         stats = slot.statistics
@@ -343,6 +374,8 @@ class Worker:
 
     def _until_next(self) -> float:
         now = self._clock.monotonic()
+        if self._orders:
+            return 0.0
         times = [slot.due for slot in self._polled]
         if self._settle_at is not None:
             times.append(self._settle_at)

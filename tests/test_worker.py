@@ -1,13 +1,30 @@
 """The Worker: one link, its devices in turn, failures kept at home. All on a fake clock."""
 
+import threading
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
 
 from edge_agent.clock import FakeClock
-from edge_agent.driver import Chunk, DeviceError, LineRequest, Link, LinkError, LinkTimeout, Reading, Record
+from edge_agent.driver import (
+    Arguments,
+    Chunk,
+    Command,
+    DeviceError,
+    LineRequest,
+    Link,
+    LinkError,
+    LinkTimeout,
+    Reading,
+    Record,
+    Verbs,
+    arguments,
+)
+from edge_agent.errors import AgentError
+from edge_agent.orders import Acted
 from edge_agent.records import Alarm, Event
 from edge_agent.worker import SILENT_AFTER, Slot, Worker
 
@@ -22,6 +39,7 @@ class FakeLink:
     broken: str = ""
     heard: list[Chunk] = field(default_factory=list)
     opened: list[tuple[LineRequest, ...]] = field(default_factory=list)
+    woken: threading.Event = field(default_factory=threading.Event)
 
     def open(self, lines: tuple[LineRequest, ...] = ()) -> None:
         if self.broken:
@@ -33,7 +51,7 @@ class FakeLink:
         self.is_open = False
 
     def wake(self) -> None:
-        """Nobody waits on a fake clock."""
+        self.woken.set()
 
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -132,6 +150,151 @@ class Bench:
     def build(self, *slots: Slot) -> "Bench":
         self.worker = Worker(self.link, slots, self.sink, self.clock)
         return self
+
+
+@dataclass
+class Lamp(Asked):
+    """A polled device that can be switched on, and obeys, refuses or is silent as the test says."""
+
+    on: bool = False
+    told: list[Command] = field(default_factory=list)
+    act_mood: str = "good"
+
+    def verbs(self) -> Verbs:
+        return {"on": Arguments}
+
+    def act(self, link: Link, command: Command) -> Iterable[Record]:
+        arguments(self.verbs(), command)
+        self.told.append(command)
+        if self.act_mood == "refused":
+            raise DeviceError("blown", op="on", raw=b"\x01", hint="change the bulb")
+        if self.act_mood == "silent":
+            raise LinkTimeout("no answer on rs485")
+        if self.act_mood == "gone":
+            raise LinkError("adapter is gone", gone=True)
+        self.on = True
+        yield Reading("commanded", "on")
+
+    def poll(self, link: Link) -> Iterable[Record]:
+        yield from Asked.poll(self, link)
+        yield Reading("lit", self.on)
+
+
+ON = Command("on")
+
+
+def obeyed(bench: Bench, device: str = "lamp", command: Command = ON) -> Future[Acted]:
+    """Give an order from another thread, let the worker look once at what waits, and return what came of it."""
+    bench.link.woken.clear()
+    with ThreadPoolExecutor(1) as pool:
+        given = pool.submit(bench.worker.act, device, command, 10.0)
+        assert bench.link.woken.wait(10)
+        bench.worker.step()
+        return given
+
+
+def test_an_order_is_carried_out_at_once_and_the_device_is_asked() -> None:
+    """It does not wait for the period; what was ordered and what is observed are told apart, and put on record."""
+    bench = Bench()
+    lamp = Lamp(bench.clock)
+    bench.build(Slot("lamp", lamp, every=60.0)).run(1)
+    asked = len(lamp.polled)
+    acted = obeyed(bench).result()
+    assert acted == Acted({"commanded": "on"}, {"temperature_c": 21.5, "lit": True})
+    assert len(lamp.polled) == asked + 1
+    assert ("lamp", Event("commanded", {"command": "on", "args": {}, "ok": True})) in bench.sink.said
+    assert ("lamp", Reading("commanded", "on")) in bench.sink.said
+
+
+@pytest.mark.parametrize(("mood", "reason"), [("refused", "blown"), ("silent", "no answer on rs485")])
+def test_an_order_that_fails_is_not_tried_again(mood: str, reason: str) -> None:
+    """The error goes to who asked and on record; the device is asked at once what is true."""
+    bench = Bench()
+    lamp = Lamp(bench.clock, act_mood=mood)
+    bench.build(Slot("lamp", lamp, every=60.0)).run(1)
+    asked = len(lamp.polled)
+    with pytest.raises(AgentError, match=reason):
+        obeyed(bench).result()
+    assert lamp.told == [ON]
+    assert len(lamp.polled) == asked + 1
+    record = Event("commanded", {"command": "on", "args": {}, "ok": False, "reason": reason})
+    assert ("lamp", record) in bench.sink.said
+
+
+def test_an_order_whose_outcome_cannot_be_seen_says_so() -> None:
+    """If the device does not answer the question behind the order, the order is done all the same."""
+    bench = Bench()
+    bench.build(Slot("lamp", Lamp(bench.clock, mood="silent"), every=60.0)).run(1)
+    assert obeyed(bench).result() == Acted({"commanded": "on"}, {}, "no answer on rs485")
+
+
+def test_a_port_lost_behind_an_order_leaves_the_order_done() -> None:
+    """A port that vanishes before the device is looked at is the link's failure, not the order's."""
+    bench = Bench()
+    bench.build(Slot("lamp", Lamp(bench.clock, mood="gone"), every=60.0))
+    assert obeyed(bench).result() == Acted({"commanded": "on"}, {}, "adapter is gone")
+    assert bench.sink.alarms("rs485", "link_lost") == [True]
+
+
+def test_orders_over_a_lost_link_are_refused_at_once() -> None:
+    """Nothing waits for an adapter that is unplugged, nor is done when it returns."""
+    bench = Bench()
+    lamp = Lamp(bench.clock, act_mood="gone")
+    bench.build(Slot("lamp", lamp, every=60.0)).run(1)
+    with pytest.raises(LinkError, match="adapter is gone"):
+        obeyed(bench).result()
+    with pytest.raises(LinkError, match="nothing was sent: rs485 is lost"):
+        obeyed(bench).result()
+    bench.run(10)
+    assert lamp.told == [ON]
+
+
+@pytest.mark.parametrize(
+    ("device", "command", "reason"),
+    [("lamp", Command("dim"), "'dim' is not a command .*; it knows on"), ("room", ON, "room can be told nothing")],
+)
+def test_what_cannot_be_ordered(device: str, command: Command, reason: str) -> None:
+    """An unknown verb, or a device that takes no orders, is refused without a word on the wire."""
+    bench = Bench()
+    bench.build(Slot("lamp", Lamp(bench.clock)), Slot("room", Asked(bench.clock)))
+    with pytest.raises(DeviceError, match=reason):
+        obeyed(bench, device, command).result()
+
+
+def test_an_order_nobody_waits_for_is_never_begun() -> None:
+    """A worker that is stuck holds whoever asks no longer than their deadline, and forgets the order."""
+    bench = Bench()
+    lamp = Lamp(bench.clock)
+    bench.build(Slot("lamp", lamp, every=60.0))
+    with pytest.raises(LinkTimeout, match="nothing was sent: the wire was not free"):
+        bench.worker.act("lamp", ON, 0.01)
+    bench.worker.step()
+    assert lamp.told == []
+
+
+def test_orders_to_a_worker_that_has_ended_are_refused() -> None:
+    """What waits when the link is let go of fails, and so does what comes later."""
+    bench = Bench()
+    bench.build(Slot("lamp", Lamp(bench.clock), every=60.0))
+    bench.worker.stop()
+    bench.worker.run(lambda _deadline: None)
+    with pytest.raises(LinkError, match="is being closed"):
+        bench.worker.act("lamp", ON, 10.0)
+
+
+def test_an_order_wakes_a_worker_that_waits_for_its_port() -> None:
+    """While the link is lost the worker rests on no port; an order wakes it all the same."""
+    bench = Bench()
+    bench.build(Slot("lamp", Lamp(bench.clock)))
+    bench.link.broken = "adapter is gone"
+    thread = threading.Thread(target=bench.worker.run, args=(lambda _deadline: None,), daemon=True)
+    thread.start()
+    assert bench.worker.began.wait(10)
+    with pytest.raises(LinkError, match="rs485 is lost"):
+        bench.worker.act("lamp", ON, 10.0)
+    bench.worker.stop()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_polls_each_device_at_its_period() -> None:

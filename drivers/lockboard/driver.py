@@ -25,7 +25,10 @@ from edge_agent.driver import (
     Reading,
     Record,
     Site,
+    Verbs,
     Wire,
+    arguments,
+    takes,
 )
 
 _MAX_ASKS = 4
@@ -90,13 +93,17 @@ class LockBoard:
         for lock, door in enumerate(self._doors(link), start=1):
             yield _reading(lock, door)
 
+    def verbs(self) -> Verbs:
+        """`open`, one lock at a time."""
+        return {"open": takes(lock=Annotated[int, Field(ge=1, le=self._options.locks)])}
+
     def act(self, link: Link, command: Command) -> Iterable[Record]:
-        """Carry out `open` with `lock` (1 …) and yield the doors afterwards.
+        """Carry out `open`; the poll that follows tells whether the door did.
 
         The doors are asked first too: the link learns from that unmistakable answer whether this wire echoes, which
         an 8A/80 open command itself cannot teach (its "failed" answer equals the request byte for byte).
         """
-        lock = self._lock(command)
+        lock: int = arguments(self.verbs(), command)["lock"]
         self._doors(link)
         try:
             frame = self._ask(link, self._family.open(lock))
@@ -111,7 +118,7 @@ class LockBoard:
                     raw=frame,
                     hint="jammed lock or blocked door; on a wire with echo set echo on the link, see Traps",
                 )
-        yield from self.poll(link)
+        return ()
 
     def lines(self) -> tuple[LineRequest, ...]:
         """No GPIO."""
@@ -129,14 +136,6 @@ class LockBoard:
         """Nothing."""
         del now
         return ()
-
-    def _lock(self, command: Command) -> int:
-        lock = command.args.get("lock")
-        if command.name != "open":
-            raise DeviceError(f"a lock board cannot {command.name!r}; it can: open")
-        if not isinstance(lock, int) or isinstance(lock, bool) or not 1 <= lock <= self._options.locks:
-            raise DeviceError(f"lock {lock!r} is not one of 1 to {self._options.locks}", op="open")
-        return lock
 
     def _doors(self, link: Link) -> Doors:
         """Return a picture that equals the confirmed one or came twice in a row."""

@@ -1,14 +1,14 @@
 """What a device may be told: the allow-list of a profile. Nothing else is ever written."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from drivers.modbus.codec import COIL_OFF, COIL_ON, Function, Request
 from drivers.modbus.number import Type, WordOrder, is_integer, raw_of, split, width_of
 from drivers.modbus.place import MAX_SLOTS, Area, Place, Table
-from edge_agent.driver import Json, Scalar
+from edge_agent.driver import Arguments, Scalar, takes
 
 _BY_CODE = {
     5: Function.WRITE_COIL,
@@ -45,10 +45,14 @@ class Argument(Table):
             raise ValueError('scale must not be 0, and the name "slot" is taken')
         return self
 
-    def words(self, given: Json) -> tuple[int, ...]:
-        """Return the registers for the value given; ValueError if it is none or out of range."""
-        if isinstance(given, bool) or not isinstance(given, int | float) or not self.min <= given <= self.max:
-            raise ValueError(f"{self.name} is a number from {self.min:g} to {self.max:g}, not {given!r}")
+    @property
+    def kind(self) -> Any:
+        """Its annotated type: a whole number where the registers hold no other."""
+        whole = is_integer(self.type) and self.scale == int(self.scale) and self.offset == int(self.offset)
+        return Annotated[int if whole else float, Field(ge=self.min, le=self.max)]
+
+    def words(self, given: float) -> tuple[int, ...]:
+        """Return the registers for a value within the limits; ValueError if they cannot hold it."""
         return split(raw_of(given, self.type, self.scale, self.offset), width_of(self.type), self.word_order)
 
 
@@ -110,31 +114,23 @@ class Verb(Table):
         return _BY_CODE[self.function or default]
 
     @property
-    def wants(self) -> tuple[str, ...]:
-        """Names of the arguments it takes."""
-        return ((_SLOT,) if self.slots else ()) + ((self.argument.name,) if self.argument else ())
+    def arguments(self) -> type[Arguments]:
+        """What it takes."""
+        slot = {_SLOT: Annotated[int, Field(ge=1, le=self.slots)]} if self.slots else {}
+        return takes(**slot, **({self.argument.name: self.argument.kind} if self.argument else {}))
 
-    def request(self, unit: int, args: Mapping[str, Json]) -> Request:
-        """Return the write for `unit`; ValueError if the arguments are not those it takes."""
-        if set(args) != set(self.wants):
-            raise ValueError(f"takes {' and '.join(self.wants) or 'no arguments'}")
-        at = self.write.of_slot(self._slot(args))
+    def request(self, unit: int, args: Mapping[str, Any]) -> Request:
+        """Return the write for `unit`, of checked arguments; ValueError if the registers cannot hold the value."""
+        at = self.write.of_slot(args.get(_SLOT, 1))
         words = self.argument.words(args[self.argument.name]) if self.argument else self._constants
         if self.how is Function.WRITE_COIL:
             words = (COIL_ON if words[0] else COIL_OFF,)
         return Request(unit, self.how, at.address, len(words), words)
 
-    def orders(self, args: Mapping[str, Json]) -> tuple[str, Scalar]:
-        """Return the point that tells of the order, and what it tells."""
-        point = f"slot_{self._slot(args):02}_{self.point}" if self.slots else self.point
-        given = args[self.argument.name] if self.argument else None
-        ordered = given if self.commanded is None else self.commanded
-        if not isinstance(ordered, bool | int | float | str):
-            raise TypeError(f"{ordered!r} is no value")
+    def orders(self, args: Mapping[str, Any]) -> tuple[str, Scalar]:
+        """Return the point that tells of the order, and what it tells, of checked arguments."""
+        point = f"slot_{args[_SLOT]:02}_{self.point}" if self.slots else self.point
+        if self.commanded is not None:
+            return point, self.commanded
+        ordered: Scalar = args[self.argument.name] if self.argument else ""
         return point, ordered
-
-    def _slot(self, args: Mapping[str, Json]) -> int:
-        slot = args.get(_SLOT, 1)
-        if isinstance(slot, bool) or not isinstance(slot, int) or not 1 <= slot <= (self.slots or 1):
-            raise ValueError(f"slot is a whole number from 1 to {self.slots}, not {slot!r}")
-        return slot

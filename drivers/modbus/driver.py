@@ -12,7 +12,20 @@ from drivers.modbus.point import Point
 from drivers.modbus.profile import load_profile
 from drivers.modbus.rates import Rates
 from drivers.modbus.simulator import ModbusSimulator
-from edge_agent.driver import Alarm, Command, DeviceError, Link, LinkError, Quality, Reading, Record, Site, Wire
+from edge_agent.driver import (
+    Alarm,
+    Command,
+    DeviceError,
+    Link,
+    LinkError,
+    Quality,
+    Reading,
+    Record,
+    Site,
+    Verbs,
+    Wire,
+    arguments,
+)
 
 _TAKE_APART = {2, 3}
 """Exceptions to a read that a smaller read may not meet: ILLEGAL DATA ADDRESS, and ILLEGAL DATA VALUE for a count that
@@ -61,22 +74,22 @@ class ModbusDriver:
         yield from (Alarm(code, active) for code, active in raised.items())
         yield from self._commanded.values()
 
+    def verbs(self) -> Verbs:
+        """The commands of the profile."""
+        return self._profile.verbs
+
     def act(self, link: Link, command: Command) -> Iterable[Record]:
         """Carry out a command of the profile, never twice.
 
         Raises DeviceError if the command is unknown or the device refuses, LinkError if there is no answer.
         """
-        verb = self._profile.command.get(command.name)
-        if verb is None:
-            known = ", ".join(self._profile.command) or "no commands"
-            raise DeviceError(
-                f"{command.name!r} is not a command of this device", hint=f"{self._profile.title} knows {known}"
-            )
+        args = arguments(self.verbs(), command)
+        verb = self._profile.command[command.name]
         try:
-            request = verb.request(self._options.address, command.args)
+            request = verb.request(self._options.address, args)
         except ValueError as error:
-            raise DeviceError(f"{command.name}: {error}") from error
-        point, ordered = verb.orders(command.args)
+            raise DeviceError(str(error), op=command.name) from error
+        point, ordered = verb.orders(args)
         # A question first: it proves that the device listens, and it shows the link whether this wire echoes, which
         # the answer to a write, equal to its request byte for byte, cannot show.
         self._read(link, self._blocks()[0])

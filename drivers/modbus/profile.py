@@ -17,7 +17,7 @@ from drivers.modbus.codec import MAX_BITS, MAX_REGISTERS
 from drivers.modbus.commands import Verb
 from drivers.modbus.place import Table
 from drivers.modbus.point import Point
-from edge_agent.driver import Duration
+from edge_agent.driver import Duration, Verbs
 
 _SHIPPED = Path(__file__).parent / "profiles"
 _HIGHEST_UNIT = 247
@@ -89,6 +89,11 @@ class Profile(Table):
     def points(self) -> tuple[Point, ...]:
         """Every point, those of slots one by one."""
         return tuple(one for point in self.point for one in point.each())
+
+    @cached_property
+    def verbs(self) -> Verbs:
+        """What it may be told, and what each verb takes."""
+        return {name: verb.arguments for name, verb in self.command.items()}
 
     @property
     def blocks(self) -> list[Block]:

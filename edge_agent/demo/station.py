@@ -23,8 +23,8 @@ from edge_agent.links.asked import SimulatedLink
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.edges import EdgeLink, SimulatedLines
 from edge_agent.links.gpio import GpioLink as ContactsLink
+from edge_agent.links.owned import OwnedLink
 from edge_agent.links.serial import SerialSettings, open_serial, timing_for
-from edge_agent.worker import OwnedLink
 
 _PLAY_EVERY = 0.01
 

@@ -102,8 +102,9 @@ class ByteLink:
 
     def wake(self) -> None:
         """Make a waiting `wait` return (from another thread)."""
-        if self._port is not None:
-            self._port.wake()
+        port = self._port
+        if port is not None:
+            port.wake()
 
     def wait(self, seconds: float) -> None:
         """Rest until bytes arrive unasked, `wake` is called, or `seconds` have passed."""

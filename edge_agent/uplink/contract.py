@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from edge_agent.commands import Command
 from edge_agent.records import Quality, Severity
 
 Id: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,31}$")]
@@ -221,6 +222,13 @@ class Usage(Wire):
     this_hour: ThisHour | None = None
     hours: dict[str, Annotated[list[Count], Field(min_length=24, max_length=24)]] | None = None
     yesterday: Counts | None = None
+
+
+class DeviceCommand(Command):
+    """`cmd/<device>/<verb>`: a device is to do something; the verb's arguments stand beside the rest."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
 
 
 class Reply(Open):

@@ -48,6 +48,7 @@ CHANNELS = (
     Channel("gap", _OF.gap("{stream}"), contract.Gap),
     Channel("clock", _OF.leaf("clock"), contract.Correction),
     Channel("reply", _OF.reply("{command}"), contract.Reply, expiry=60),
+    Channel("cmd-device", f"{_OF.base}/cmd/{{device}}/{{verb}}", contract.DeviceCommand, expiry=60, inbound=True),
     Channel("cmd-journal-resend", f"{_OF.base}/cmd/journal/resend", verbs.Resend, expiry=60, inbound=True),
     Channel("cmd-journal-committed", f"{_OF.base}/cmd/journal/committed", verbs.Committed, expiry=60, inbound=True),
 )
@@ -59,6 +60,7 @@ _PARAMETERS = {
     "device": "Id of the device; `journal`, `system` and `station` are the agent itself.",
     "code": "Code of the alarm.",
     "stream": "`alarm`, `usage` or `tele`.",
+    "verb": "What the device is to do: one of its driver's verbs.",
     "command": "Id of the command that is answered.",
 }
 

@@ -40,7 +40,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
         for block in re.findall(r"^```json\n(.*?)^```$", section(heading), re.DOTALL | re.MULTILINE):
             for line in block.splitlines():
                 body = json.loads(line)
-                command = "reply" if "ok" in body else "cmd-journal-resend"
+                command = "reply" if "ok" in body else "cmd-journal-resend" if "stream" in body else "cmd-device"
                 yield command if heading == "Commands" else heading, body
 
 
@@ -53,7 +53,7 @@ def test_an_example_keeps_to_its_schema(name: str, body: dict[str, Any]) -> None
 def test_there_is_an_example_of_most_kinds() -> None:
     """Each class with a body worth showing has one."""
     shown = {name for name, _ in examples()}
-    assert shown == {"event", "usage", "state", "tele", "alarm", "gap", "cmd-journal-resend", "reply"}
+    assert shown == {"event", "usage", "state", "tele", "alarm", "gap", "cmd-device", "cmd-journal-resend", "reply"}
 
 
 def test_every_type_of_event_is_named() -> None:

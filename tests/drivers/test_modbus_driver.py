@@ -263,7 +263,7 @@ def test_a_refused_command_changes_nothing() -> None:
     ("profile", "command", "complaint"),
     [
         ("rs-ktc-n01", Command("defrost"), "knows cool, heat, off"),
-        ("rs-ktc-n01", Command("cool", {"to": 20}), "takes no arguments"),
+        ("rs-ktc-n01", Command("cool", {"to": 20}), "to: Extra inputs are not permitted"),
         ("xy-md02", Command("cool"), "knows no commands"),
     ],
 )

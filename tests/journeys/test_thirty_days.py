@@ -27,12 +27,13 @@ from edge_agent.journal.reader import Reader
 from edge_agent.journal.schema import STREAMS
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.edges import EdgeLink, SimulatedLines
+from edge_agent.links.owned import OwnedLink
 from edge_agent.links.simulated import SimulatedPort
 from edge_agent.station import Station, topics_of
 from edge_agent.uplink.connection import Broker, Connection, Message
 from edge_agent.uplink.paho_connection import PahoConnection
 from edge_agent.uplink.uplink import Settings, Uplink
-from edge_agent.worker import OwnedLink, Slot, Worker
+from edge_agent.worker import Slot, Worker
 
 DAYS = 30
 OUTAGE = (6.4, 21.4)
