@@ -54,6 +54,8 @@ class Totals:
     today: Mapping[str, int] = field(default_factory=dict)
     hours: Mapping[str, list[int]] = field(default_factory=dict)
     yesterday: Mapping[str, int] = field(default_factory=dict)
+    figures: Mapping[str, Json] = field(default_factory=dict)
+    """What is known of today beside its counts."""
     undated: Mapping[str, int] = field(default_factory=dict)
     changes: int = 0
 

@@ -11,7 +11,7 @@ from edge_agent.journal.schema import STREAMS
 from edge_agent.ledger import Ledger
 from edge_agent.picture import ActiveAlarm, Device, Picture, Storage, Totals, View, with_readings
 from edge_agent.recorder.thinning import Thinner
-from edge_agent.records import Reading, Stamp
+from edge_agent.records import Json, Reading, Stamp
 from edge_agent.rules.alarms import Alarms
 
 JOURNAL = "journal"
@@ -45,11 +45,19 @@ class Effects:
 class Display:
     """Writes the picture; used by the journal's thread only."""
 
-    def __init__(self, picture: Picture, journal: Journal, ledger: Ledger, alarms: Alarms) -> None:
+    def __init__(
+        self,
+        picture: Picture,
+        journal: Journal,
+        ledger: Ledger,
+        alarms: Alarms,
+        figures: Callable[[], Mapping[str, Json]],
+    ) -> None:
         self._picture = picture
         self._journal = journal
         self._ledger = ledger
         self._alarms = alarms
+        self._figures = figures
         self._commits: list[tuple[Batch, float]] = []
 
     def accepted(self, batch: Batch, seconds: float) -> None:
@@ -129,6 +137,7 @@ class Display:
             today={name: sum(counts) for name, counts in hours.items()},
             hours=hours,
             yesterday=ledger.day(day - timedelta(days=1)),
+            figures=self._figures(),
             undated=ledger.undated(),
             changes=changes,
         )

@@ -97,7 +97,7 @@ class Recorder:
         self._chain = Chain(journal, state.get(CHAIN))
         self._figures_at = clock.monotonic() + _FIGURES_S
         self._due = self._tend_at = clock.monotonic()
-        self._display = Display(picture, journal, self._ledger, self._alarms)
+        self._display = Display(picture, journal, self._ledger, self._alarms, self._rules.today)
         self._reveal()
 
     # ---- from any thread
@@ -197,7 +197,6 @@ class Recorder:
         if self._time.to_be_dated:
             self._date_boot(stamp)
         self._effects.totals |= self._days.turned(stamp)
-        self._close_days(self._days.over(stamp), stamp)
         taken = self._queue.take()
         self._batch.state |= taken.state
         for submission in taken.submissions:
@@ -208,6 +207,8 @@ class Recorder:
         if self._unstored is not None and not self._upkeep.tight:
             self._declare_overflow("tele", self._unstored, "disk_full")
             self._unstored = None
+        # Behind what waited and what the time alone has brought: both may belong to the day that is over.
+        self._close_days(self._days.over(stamp), stamp)
         self._close_days(self._days.reopened(), stamp)
         if now >= self._tend_at:
             self._tend(now)
@@ -349,7 +350,10 @@ class Recorder:
     def _close_days(self, days: Iterable[Closed], stamp: Stamp) -> None:
         for closed in days:
             seal, self._batch.state[CHAIN] = self._chain.seal(self._batch.rows)
-            self._row("usage", "station", "day_closed", stamp, closed.body | {"seal": seal.body()})
+            event = Event("day_closed", closed.body | {"seal": seal.body()})
+            # Through the rules: what they know of a day beside its counts goes into its record.
+            said = self._rules.take("station", event, Moment(stamp, self._time.dated))
+            self._enter([(stamp, one) for one in said], stamp)
             self._batch.ledger |= closed.ledger
             self._batch.state[CLOSED] = closed.until
             self._effects.totals = True

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from edge_agent.ledger import Changes
-from edge_agent.records import Record, Stamp
+from edge_agent.records import Json, Record, Stamp
 
 Said: TypeAlias = tuple[str, Record]
 """Device id, and what is said of it."""
@@ -77,6 +77,13 @@ class Rule(ABC):
         """Yield what follows from the time alone; afterwards `due` must lie in the future."""
         return ()
 
+    def today(self) -> Mapping[str, Json]:
+        """Return what is told of the business day in progress beside its counts.
+
+        What belongs into the record of a finished day is added to the event `day_closed` when it is taken.
+        """
+        return {}
+
     def kept(self) -> Kept:
         """Return, once, what has changed of what must be remembered; `NOTHING` if nothing has."""
         return NOTHING
@@ -106,6 +113,10 @@ class Rules:
             if rule.due <= moment.mono:
                 said += self._pass(list(rule.tick(moment)), behind, moment)
         return said
+
+    def today(self) -> Mapping[str, Json]:
+        """Return what all of them tell of the business day in progress."""
+        return {name: value for rule in self._rules for name, value in rule.today().items()}
 
     def kept(self) -> Iterable[Kept]:
         """Return, once, what has changed."""

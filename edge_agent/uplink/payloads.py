@@ -161,7 +161,7 @@ def usage(totals: Totals, now_ms: int) -> bytes:
     }
     if totals.day is not None:
         hours = {name: list(counts) for name, counts in totals.hours.items()}
-        body["today"] = {"day": str(totals.day), **totals.today}
+        body["today"] = {"day": str(totals.day), **totals.today, **totals.figures}
         body["this_hour"] = {"hour": totals.hour, **{name: counts[totals.hour] for name, counts in hours.items()}}
         body["hours"] = hours
         body["yesterday"] = dict(totals.yesterday)

@@ -1,14 +1,17 @@
 """Rules in a row: each is handed what those before it let through, and time passes for all of them."""
 
+import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from edge_agent.records import Event, Reading, Record, Stamp
+from edge_agent.records import Event, Json, Reading, Record, Stamp
 from edge_agent.rules.rule import Kept, Moment, Rule, Rules, Said
-from tests.journals import Bench
+from tests.journals import CALENDAR, Bench
 
 
 def moment(seconds: float, boot: int = 1) -> Moment:
@@ -125,3 +128,33 @@ def test_what_waited_is_judged_as_of_its_own_time(bench: Bench) -> None:
     bench.recorder.submit("door", [Event("y")], at=begin + 61.0)
     bench.step()
     assert [row.type for row in bench.rows("usage")] == ["a", "b", "x", "b", "y"]
+
+
+class Addition(Rule):
+    """Adds to the record of a day."""
+
+    def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
+        """Know one thing more of the day that is over."""
+        if isinstance(record, Event) and record.type == "day_closed":
+            record = replace(record, data={**record.data, "known": moment.at_ms is not None})
+        yield device, record
+
+    def today(self) -> Mapping[str, Json]:
+        """Know one thing more of the day in progress."""
+        return {"so_far": 3}
+
+
+def test_the_record_of_a_day_holds_what_rules_know_of_it(tmp_path: Path) -> None:
+    """It passes them like any other; what time and waiting records bring to the day is in it."""
+    made = Bench(tmp_path)
+    made.make_rules = lambda _journal: [Follow("visit", "visit"), Addition()]
+    made.open()
+    made.swipe()
+    midnight = (datetime.fromtimestamp(made.clock.wall(), CALENDAR.zone) + timedelta(days=1)).replace(hour=0, minute=0)
+    made.clock.advance(midnight.timestamp() - made.clock.wall() - 60)
+    made.recorder.submit("door", [Event("visit")])
+    made.step(120)
+    assert made.view.totals.figures == {"so_far": 3}
+    closed = [json.loads(row.body) for row in made.rows("usage", "day_closed")]
+    made.crash()
+    assert [(body["totals"], body["known"]) for body in closed] == [({"visits": 5}, True)]
