@@ -20,11 +20,11 @@ from edge_agent.uplink.delivery import Delivery, Position
 from edge_agent.uplink.payloads import MAX_PAYLOAD
 from edge_agent.uplink.refusals import Refusals
 from edge_agent.uplink.rendering import Renderer, sample_size
+from edge_agent.uplink.replays import Replay, Replays
 from edge_agent.uplink.retained import Retained
 from edge_agent.uplink.topics import CORRECTION, GAP, Topics
 
 _MOST_REPLIES = 100
-_MOST_REPLAYS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,6 @@ class Outgoing:
     message: Message
     rows: tuple[Row, ...] = ()
     again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """A range that the centre asks for again: epoch number, both ends inclusive."""
-
-    stream: str
-    epoch: int
-    first: int
-    last: int
 
 
 class Outbox:
@@ -69,8 +59,7 @@ class Outbox:
         self._retained = Retained(topics, picture, info, unknown)
         self._pace = Pace(pace)
         self._replies: deque[Message] = deque(maxlen=_MOST_REPLIES)
-        self._replays: deque[Replay] = deque()
-        self._replaying: Cursor | None = None
+        self._replays = Replays(reader, self.delivery, topics, refusals)
         self._announced: dict[tuple[str, str], Position] = {}
         self._limit = MAX_PAYLOAD
         self._changed = True
@@ -96,6 +85,7 @@ class Outbox:
         self._halves: deque[Outgoing] = deque()
         self._announcing: View | None = None
         self._retained.look_again()
+        self._replays.release()
 
     def changed(self) -> None:
         """Note that there is something new to look at (any thread)."""
@@ -103,10 +93,7 @@ class Outbox:
 
     def replay(self, replay: Replay) -> bool:
         """Send a range again, whether or not the broker has it (any thread); False if too many wait already."""
-        if len(self._replays) >= _MOST_REPLAYS:
-            return False
-        self._replays.append(replay)
-        return True
+        return self._replays.ask(replay)
 
     def reply(self, message: Message) -> None:
         """Send the answer to a command before all else; it is not kept for another connection."""
@@ -126,8 +113,7 @@ class Outbox:
     def take_back(self, outgoing: Outgoing) -> None:
         """The broker does not have it after all. Rows come again by `rewind`, what only the broker lost here."""
         if outgoing.again:
-            first, last = outgoing.rows[0], outgoing.rows[-1]
-            self._replays.appendleft(Replay(first.stream, first.epoch, first.seq, last.seq))
+            self._replays.take_back(outgoing.rows)
         elif not outgoing.rows:
             self._retained.forget(outgoing.message.topic)
         for row in outgoing.rows:
@@ -150,7 +136,7 @@ class Outbox:
         )
         if found is not None:
             return found
-        if self._usage.peek() is None and self._backlog.peek() is None and not self._has_replay():
+        if self._usage.peek() is None and self._backlog.peek() is None and self._replays.cursor() is None:
             # A cursor that has passed over a whole page of held rows has not come to its end.
             cursors = (self._alarm, self._usage, self._live, self._backlog)
             return 0.0 if any(cursor.unread for cursor in cursors) else None
@@ -207,23 +193,9 @@ class Outbox:
     def _next_half(self) -> Outgoing | None:
         return self._halves.popleft() if self._halves else None
 
-    def _has_replay(self) -> bool:
-        if self._replaying is None and self._replays:
-            asked = self._replays.popleft()
-            after, until = (asked.epoch, asked.first - 1), (asked.epoch, asked.last)
-            self._replaying = Cursor(self._reader, self.delivery, asked.stream, after, until, skip=self._held)
-        return self._replaying is not None
-
     def _next_replay(self) -> Outgoing | None:
-        cursor = self._replaying
-        if cursor is None:
-            return None
-        row = cursor.peek()
-        if row is not None:
-            return self._batch(cursor, late=True, again=True)
-        if not cursor.unread:
-            self._replaying = None
-        return None
+        cursor = self._replays.cursor()
+        return None if cursor is None else self._batch(cursor, late=True, again=True)
 
     def _batch(self, cursor: Cursor, *, late: bool, again: bool = False) -> Outgoing | None:
         """Take the next row, and if it is a sample those of the same device that fit beside it."""

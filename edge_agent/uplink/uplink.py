@@ -20,9 +20,10 @@ from edge_agent.uplink.backoff import TAKEN_OVER, Backoff, Pauses
 from edge_agent.uplink.connection import Acknowledged, Connection, Happening, Lost, Message, Opened, Received
 from edge_agent.uplink.inbox import Inbox
 from edge_agent.uplink.origin import Origin
-from edge_agent.uplink.outbox import Outbox, Outgoing, Replay
+from edge_agent.uplink.outbox import Outbox, Outgoing
 from edge_agent.uplink.presence import Presence
 from edge_agent.uplink.refusals import Refusals
+from edge_agent.uplink.replays import Replay
 from edge_agent.uplink.set_aside import KEPT, SetAside
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.traffic import STATION, Sink, Traffic

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from edge_agent.commands import Command, CommandRefused, Gate
 from edge_agent.journal.reader import Reader
 from edge_agent.records import Json
-from edge_agent.uplink.outbox import Replay
+from edge_agent.uplink.replays import Replay
 
 COMMITTED = "committed/"
 """`committed/<stream>/<epoch name>` in the remembered texts: up to which seq the centre has stored it for good."""

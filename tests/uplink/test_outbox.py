@@ -12,8 +12,9 @@ from edge_agent.journal.journal import Batch, Row
 from edge_agent.ranges import Ranges
 from edge_agent.records import Event, Reading
 from edge_agent.uplink.connection import Message
-from edge_agent.uplink.outbox import Outbox, Outgoing, Replay
+from edge_agent.uplink.outbox import Outbox, Outgoing
 from edge_agent.uplink.refusals import Refusals
+from edge_agent.uplink.replays import Replay
 from tests.uplink.rig import BASE, TOPICS, Store
 
 LARGE = 1 << 20

@@ -10,7 +10,7 @@ import pytest
 from edge_agent.errors import UplinkError
 from edge_agent.uplink.connection import Acknowledged, Connection, Happening, Message, Opened, Received
 from edge_agent.uplink.inbox import Inbox
-from edge_agent.uplink.outbox import Replay
+from edge_agent.uplink.replays import Replay
 from tests.uplink.rig import BASE, TOPICS, Rig
 
 

@@ -10,6 +10,7 @@ from edge_agent.demo.mqtt_packets import Publish
 from edge_agent.demo.mqtt_wire import ProtocolError, ReasonCode
 from edge_agent.records import Event
 from edge_agent.uplink.backoff import Pauses
+from edge_agent.uplink.replays import Replay
 from tests.uplink.rig import BASE, Rig
 
 HOUR = 3600.0
@@ -246,6 +247,41 @@ def test_a_refused_topic_is_tried_after_a_reconnect(tmp_path: Path) -> None:
         rig.broker.call(lambda broker: broker.disconnect_all(None))
         rig.until(lambda: rig.pending["usage"] == 0, advance=1.0)
         assert rig.seqs("event/gate") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("freed_by", ["an hour", "a reconnect"])
+def test_a_refused_topic_is_held_in_a_replay(tmp_path: Path, freed_by: str) -> None:
+    """What is asked for again and refused waits with its topic, the rest of the range goes on; then it comes, too."""
+    with Rig.of(tmp_path) as rig:
+        for n in range(40):
+            rig.store.visits(1, device="gate" if n % 2 else "door")
+            rig.store.samples(1, device="yard" if n % 2 else "room")
+        rig.drained()
+        rig.messages.clear()
+        rig.behave(
+            refusals=(
+                Refusal(f"{BASE}/event/gate", ReasonCode.NOT_AUTHORIZED),
+                Refusal(f"{BASE}/tele/yard", ReasonCode.NOT_AUTHORIZED),
+            )
+        )
+        rig.uplink._replay(Replay("usage", 1, 1, 40))
+        rig.uplink._replay(Replay("tele", 1, 1, 40))
+        rig.until(lambda: len(rig.seqs("event/door")) == 20 and len(_samples(rig, "room")) == 20, advance=1.0)
+        rig.drained()
+        assert rig.seqs("event/gate") == _samples(rig, "yard") == []
+        rig.behave()
+        if freed_by == "a reconnect":
+            rig.broker.call(lambda broker: broker.disconnect_all(None))
+        else:
+            rig.clock.advance(HOUR)
+        rig.until(lambda: len(rig.seqs("event/gate")) == 20 and len(_samples(rig, "yard")) == 20, advance=1.0)
+        rig.drained()
+        assert sorted(rig.seqs("event/gate")) == _samples(rig, "yard") == list(range(2, 41, 2))
+        assert rig.seqs("event/door") == _samples(rig, "room") == list(range(1, 40, 2))
+
+
+def _samples(rig: Rig, device: str) -> list[int]:
+    return sorted(sample["seq"] for batch in rig.bodies(f"tele/{device}") for sample in batch["samples"])
 
 
 def test_refused_pictures(tmp_path: Path) -> None:
