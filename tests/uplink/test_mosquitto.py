@@ -152,9 +152,9 @@ def test_killed_and_restarted(rig: Rig, tmp_path: Path) -> None:
 
 def test_a_hole_at_the_centre_is_filled_on_request(rig: Rig, tmp_path: Path) -> None:
     """What a killed broker had acknowledged and then lost is held here, and comes again when it is asked for."""
+    rig.store.visits(5)
     with mosquitto(tmp_path) as broker, rig.recorder_running():
         rig.address = replace(rig.address, port=broker.port)
-        rig.store.visits(5)
         rig.drained()
         broker.stop()
         broker.start()
