@@ -116,6 +116,11 @@ class Options(BaseModel):
         """Whether a device so configured is asked in Modbus frames, which a link of kind `modbus-tcp` can carry."""
         return False
 
+    @property
+    def known_points(self) -> frozenset[str] | None:
+        """Names of all points a device so configured can have; None where only the device itself tells."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

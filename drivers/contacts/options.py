@@ -62,6 +62,13 @@ class ContactsOptions(Options):
     storm: int = Field(200, ge=20)
     """Edges of one contact within a second that are no contact any more: it is not believed until it calms down."""
 
+    @property
+    def known_points(self) -> frozenset[str]:
+        """One for each contact."""
+        return frozenset(
+            f"{contact.point}_pulses" if contact.role == "pulse" else contact.point for contact in self.inputs
+        )
+
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         for what, values in (

@@ -119,6 +119,11 @@ class Verb(Table):
         slot = {_SLOT: Annotated[int, Field(ge=1, le=self.slots)]} if self.slots else {}
         return takes(**slot, **({self.argument.name: self.argument.kind} if self.argument else {}))
 
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Every point that may tell of its orders."""
+        return tuple(self._point_of(slot) for slot in range(1, (self.slots or 1) + 1))
+
     def request(self, unit: int, args: Mapping[str, Any]) -> Request:
         """Return the write for `unit`, of checked arguments; ValueError if the registers cannot hold the value."""
         at = self.write.of_slot(args.get(_SLOT, 1))
@@ -129,8 +134,11 @@ class Verb(Table):
 
     def orders(self, args: Mapping[str, Any]) -> tuple[str, Scalar]:
         """Return the point that tells of the order, and what it tells, of checked arguments."""
-        point = f"slot_{args[_SLOT]:02}_{self.point}" if self.slots else self.point
+        point = self._point_of(args.get(_SLOT, 1))
         if self.commanded is not None:
             return point, self.commanded
         ordered: Scalar = args[self.argument.name] if self.argument else ""
         return point, ordered
+
+    def _point_of(self, slot: int) -> str:
+        return f"slot_{slot:02}_{self.point}" if self.slots else self.point

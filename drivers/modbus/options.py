@@ -25,6 +25,13 @@ class ModbusOptions(Options):
         """Always."""
         return True
 
+    @property
+    def known_points(self) -> frozenset[str]:
+        """Those of the profile, and what was last ordered where it has commands."""
+        profile = load_profile(self.profile)
+        ordered = (point for verb in profile.command.values() for point in verb.points)
+        return frozenset({point.name for point in profile.points}.union(ordered))
+
     @field_validator("profile")
     @classmethod
     def _loads(cls, name: str) -> str:

@@ -63,6 +63,12 @@ class Bench:
         return records
 
 
+def test_its_points_are_known_before_it_speaks() -> None:
+    """A rule that asks for a contact can be checked without the station: one point each, pulses as their count."""
+    bench = Bench()
+    assert set(values(bench.hear())) == options().known_points
+
+
 def events(records: Iterable[Record]) -> list[str]:
     """Types of the events, in order."""
     return [record.type for record in records if isinstance(record, Event)]

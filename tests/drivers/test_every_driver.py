@@ -276,6 +276,16 @@ def test_the_first_poll_tells_no_events(case: Case) -> None:
     assert not [record for record in records if isinstance(record, Event)]
 
 
+@each_polled
+def test_what_is_told_was_known_before(case: Case) -> None:
+    """Where the options already say which points there will be, no other comes and none is missing."""
+    known = case.options.known_points
+    if known is not None:
+        records, _ = Bench(case).poll()
+        told = {record.point for record in records if isinstance(record, Reading)}
+        assert told == {point for point in known if "commanded" not in point}
+
+
 @pytest.mark.parametrize(("case", "trouble"), TROUBLED, ids=str)
 def test_a_bad_wire_yields_no_wrong_value_and_heals(case: Case, trouble: str) -> None:
     """On a bad wire only the two errors leave, nothing untrue is said, and the next clean poll recovers."""
