@@ -7,7 +7,20 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import BeforeValidator, Field, field_validator
 
 from edge_agent.config.file import Loaded, load
-from edge_agent.driver import Chunk, DriverClass, Duration, LineRequest, Options, Record, Site, Wire
+from edge_agent.driver import (
+    Arguments,
+    Chunk,
+    Command,
+    DriverClass,
+    Duration,
+    LineRequest,
+    Link,
+    Options,
+    Record,
+    Site,
+    Verbs,
+    Wire,
+)
 from edge_agent.errors import ConfigError
 
 GOOD = """\
@@ -128,13 +141,30 @@ class Reader(_Driver):
         return ()
 
 
+class Lamp(_Driver):
+    """A device that can be told to do something."""
+
+    Options: ClassVar[type[NoOptions]] = NoOptions
+
+    def verbs(self) -> Verbs:
+        """It goes on and off."""
+        return {"on": Arguments, "off": Arguments}
+
+    def act(self, link: Link, command: Command) -> Iterable[Record]:
+        """Nothing is ever ordered here."""
+        return ()
+
+
 class Talker(_Driver):
     """A device without an address."""
 
     Options: ClassVar[type[NoOptions]] = NoOptions
 
 
-DRIVERS = cast("dict[str, DriverClass]", {"meter": Meter, "inputs": Inputs, "reader": Reader, "talker": Talker})
+DRIVERS = cast(
+    "dict[str, DriverClass]",
+    {"meter": Meter, "inputs": Inputs, "reader": Reader, "talker": Talker, "lamp": Lamp},
+)
 
 
 def read(text: str, *, ready: bool = False, environ: dict[str, str] | None = None) -> Loaded:

@@ -18,7 +18,7 @@ Direction: TypeAlias = Literal["request", "response"]
 
 SIZE = 64
 MAGIC, MAGIC_V6_62 = 0x17, 0x19
-GET_STATUS, GET_EVENT = 0x20, 0xB0
+GET_STATUS, OPEN_DOOR, GET_EVENT = 0x20, 0x40, 0xB0
 NO_RECORD, OVERWRITTEN = 0x00, 0xFF
 """Event types of what is not (or no more) in the store."""
 
@@ -105,7 +105,7 @@ _LAYOUTS: Mapping[int, tuple[_Layout, _Layout]] = MappingProxyType(
         GET_STATUS: ((), STATUS),
         0x30: (_TIME, _TIME),
         0x32: ((), _TIME),
-        0x40: ((Field("door", 8, U8),), _OK),
+        OPEN_DOOR: ((Field("door", 8, U8),), _OK),
         0x50: (_CARD, _OK),
         0x52: (_CARD_NUMBER, _OK),
         0x54: ((), _OK),

@@ -1,12 +1,12 @@
-"""Asks a door controller for its status and its events by index; never changes anything in it.
+"""Asks a door controller for its status and its events by index, and opens a door when told; sets nothing in it.
 
 The controller pushes events to one address only, that of the site's own software: it is left alone. The index
 alone tells what is new, so nothing is told twice however often and by whom events are read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from drivers.uhppote import codec, events
 from drivers.uhppote.catch_up import Cursor, Found, Gap, Reset, catch_up
@@ -15,6 +15,7 @@ from drivers.uhppote.options import UhppoteOptions
 from drivers.uhppote.simulator import UhppoteSimulator
 from edge_agent.driver import (
     CardRef,
+    Command,
     DeviceError,
     Event,
     Json,
@@ -24,7 +25,10 @@ from edge_agent.driver import (
     Record,
     ReplyShape,
     Site,
+    Verbs,
     Wire,
+    arguments,
+    takes,
 )
 
 _CURSOR = "cursor"
@@ -62,15 +66,38 @@ class Uhppote:
             self._cursor = cursor
             yield Memory(_CURSOR, cursor.stored())
 
+    def verbs(self) -> Verbs:
+        """`open`, one door at a time, by its name."""
+        return {"open": takes(door=Literal[self._options.doors])}
+
+    def act(self, link: Link, command: Command) -> Iterable[Record]:
+        """Open a door for as long as the controller is set to; its event `remote_opened` comes with the next poll."""
+        number = self._options.doors.index(arguments(self.verbs(), command)["door"]) + 1
+        request = codec.encode(codec.OPEN_DOOR, self._options.controller, {"door": number})
+        # For door 1 the answer "done" equals the request byte for byte: a datagram has no echo to be taken for it.
+        answer = codec.decode(self._exchange(link, request, codec.OPEN_DOOR, lambda _frame: True))
+        if not answer["ok"]:
+            raise DeviceError(f"the controller did not open door {number}", op="open", hint="is the door in use there?")
+        return ()
+
     def _ask(self, link: Link, function: int, index: int | None = None) -> bytes:
         controller = self._options.controller
         request = codec.question(function, controller, index)
+        # A request that comes back is a frame too, of the same function and controller.
+        return self._exchange(
+            link,
+            request,
+            function,
+            lambda frame: frame != request and codec.answers(frame, function, controller, index),
+        )
+
+    def _exchange(self, link: Link, request: bytes, function: int, fits: Callable[[bytes], bool]) -> bytes:
+        controller = self._options.controller
 
         def find(received: bytes) -> bytes | None:
             for start in range(len(received) - codec.SIZE + 1):
                 frame = received[start : start + codec.SIZE]
-                # A request that comes back is a frame too, of the same function and controller.
-                if frame != request and codec.answers(frame, function, controller, index):
+                if codec.answers(frame, function, controller, None) and fits(frame):
                     return frame
             return None
 

@@ -14,10 +14,12 @@ from edge_agent.driver import Chunk, DeviceError, Site
 
 _SWIPE, _DOOR = 1, 2
 """Event types."""
+_REMOTE_OPEN = 44
+"""Reason of the event that an open-door request leaves (uhppote-core `messages/events.go`)."""
 
 
 class UhppoteSimulator:
-    """Answers get-status, get-event, get-time, get-listener and get-controller; may be used from any thread."""
+    """Answers get-status, get-event, get-time, get-listener, get-controller and open-door; for any thread."""
 
     def __init__(self, options: UhppoteOptions, site: Site) -> None:
         del site
@@ -25,6 +27,8 @@ class UhppoteSimulator:
         self.clock: Callable[[], datetime] = datetime.now
         self.magic = codec.MAGIC
         self.doors_open = [False] * 4
+        self.refuses = False
+        """Whether it answers an open-door request with "not done"."""
         self.system_error = 0
         self.listener = "192.168.1.5:60001"
         """Where the site's own software listens."""
@@ -67,6 +71,8 @@ class UhppoteSimulator:
             return b""
         if asked["controller"] not in {0, self.controller}:
             return b""
+        if asked["function"] == codec.OPEN_DOOR and not self.refuses:
+            self.happen(reason=_REMOTE_OPEN, access_granted=True, door=asked["door"])
         with self._lock:
             values = self._values(asked)
         if values is None:
@@ -86,6 +92,8 @@ class UhppoteSimulator:
                 return self._status()
             case codec.GET_EVENT:
                 return self._event(asked["event_index"])
+            case codec.OPEN_DOOR:
+                return {"ok": not self.refuses}
             case 0x90:  # set-listener
                 self.listener = asked["listener"]
                 return {"ok": True}

@@ -70,7 +70,7 @@ def load(
     if config is not None and not problems:
         for found in secrets(config, tree, drivers, warning=not ready):
             (warned if found.warning else problems).append(found)
-        warned += warnings(config, tree)
+        warned += warnings(config, tree, drivers)
     if config is None or problems:
         raise ConfigError(list(_once(problems)))
     origin = {path: _origin(tree, path) for path, _ in _leaves((), _plain(config))}

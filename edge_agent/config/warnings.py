@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edge_agent.config.links import SerialLink
-from edge_agent.config.messages import problem_at
-from edge_agent.config.model import Config
+from edge_agent.config.messages import problem_at, suggest
+from edge_agent.config.model import RESERVED, Config
 from edge_agent.config.positions import Path as KeyPath
 from edge_agent.config.tree import Tree
-from edge_agent.driver import DriverClass
+from edge_agent.driver import Actor, DriverClass, Site
 from edge_agent.errors import Problem
 
 _UNSTABLE = ("/dev/ttyUSB", "/dev/ttyACM")
@@ -17,9 +17,9 @@ _EVERYONE = {"0.0.0.0", "::"}  # noqa: S104  (to warn about it)
 _READABLE_BY_ALL = 0o004
 
 
-def warnings(config: Config, tree: Tree) -> Iterator[Problem]:
+def warnings(config: Config, tree: Tree, drivers: Mapping[str, DriverClass]) -> Iterator[Problem]:
     """Yield what is worth a second look in a usable configuration."""
-    for path, text in _findings(config):
+    for path, text in (*_findings(config), *_idle_commands(config, drivers)):
         yield problem_at(path, text, tree, warning=True)
 
 
@@ -55,6 +55,27 @@ def _findings(config: Config) -> Iterator[tuple[KeyPath, str]]:
     for path, file in _secret_files(config):
         if _mode(file) & _READABLE_BY_ALL:
             yield path, f"{path[-1]}: every user of this machine can read {file} – sudo chmod 600 {file}"
+
+
+def _idle_commands(config: Config, drivers: Mapping[str, DriverClass]) -> Iterator[tuple[KeyPath, str]]:
+    """Find what is allowed and nobody can do; what is refused for a slip is found only when it is needed."""
+    devices = {device.name: device for device in config.device}
+    for allowed in config.commands.allow:
+        name, _, verb = allowed.partition("/")
+        if name in RESERVED:
+            continue
+        if name not in devices:
+            yield (
+                ("commands", "allow"),
+                f"{allowed} has no effect, there is no device {name!r}{suggest(name, set(devices))}",
+            )
+            continue
+        device = devices[name]
+        driver = drivers[device.driver](device.options, Site())
+        verbs = driver.verbs() if isinstance(driver, Actor) else {}
+        if not verbs or verb not in {"*", *verbs}:
+            can = f"it knows {', '.join(verbs)}" if verbs else "it can be told nothing"
+            yield ("commands", "allow"), f"{allowed} has no effect – {can}"
 
 
 def _secret_files(config: Config) -> Iterator[tuple[KeyPath, Path]]:

@@ -264,3 +264,22 @@ def test_a_link_without_devices_is_warned_of() -> None:
     assert said(GOOD + '\n[[link]]\nname = "door"\nkind = "gpiod"\nchip = "pinctrl-rp1"\n') == [
         '37: link "door": has no device – add one or take the link out   (warning)'
     ]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "complaint"),
+    [
+        ("climate/on", "climate/on has no effect – it can be told nothing"),
+        ("climat/on", "climat/on has no effect, there is no device 'climat' – did you mean 'climate'?"),
+        ("lamp/dim", "lamp/dim has no effect – it knows on, off"),
+        ("climate/*", "climate/* has no effect – it can be told nothing"),
+        ("lamp/off", ""),
+        ("lamp/*", ""),
+        ("journal/resend", ""),
+    ],
+)
+def test_a_command_nobody_can_carry_out_is_warned_of(allowed: str, complaint: str) -> None:
+    """A slip in the allow-list is found here and not when the command is needed."""
+    lamp = '\n[[device]]\nname = "lamp"\nlink = "rs485"\ndriver = "lamp"\n'
+    text = GOOD.replace("[uplink]", f'[commands]\nallow = ["{allowed}"]\n[uplink]', 1) + lamp
+    assert said(text) == ([f"10: [commands]: {complaint}   (warning)"] if complaint else [])

@@ -22,6 +22,7 @@ from edge_agent.cards import CardKey
 from edge_agent.clock import FakeClock, SystemClock
 from edge_agent.driver import (
     Capture,
+    Command,
     DeviceError,
     Event,
     LinkError,
@@ -579,8 +580,8 @@ def test_over_the_real_loopback_with_every_answer_twice() -> None:
     assert bench.simulator.listener == "192.168.1.5:60001"
 
 
-def test_the_driver_only_reads() -> None:
-    """Whatever happens it asks for the status and for events, never anything that changes the controller."""
+def test_polls_only_read() -> None:
+    """Whatever happens a poll asks for the status and for events, never anything that changes the controller."""
     bench = Bench()
     asked: set[int] = set()
     bench.link.tap = lambda direction, data: asked.add(data[1]) if direction == ">" else None
@@ -592,7 +593,42 @@ def test_the_driver_only_reads() -> None:
     bench.simulator.clear()
     bench.poll()
     assert asked == {codec.GET_STATUS, codec.GET_EVENT}
-    assert not hasattr(DRIVER, "act")
+
+
+@pytest.mark.parametrize(("door", "number"), [("front", 1), ("yard", 2)])
+def test_a_door_is_opened_once_by_its_name(door: str, number: int) -> None:
+    """The request is the one of the independent package, sent once; the controller's own event tells that it opened."""
+    bench = Bench()
+    bench.poll()
+    sent: list[bytes] = []
+    bench.link.tap = lambda direction, data: sent.append(data) if direction == ">" else None
+    assert list(bench.driver.act(bench.link, Command("open", {"door": door}))) == []
+    assert sent == [bytes(peer_encode.open_door_request(SERIAL, number))]
+    (opened,) = [record for record in bench.poll() if isinstance(record, Event)]
+    assert (opened.type, opened.data["door"]) == ("remote_opened", door)
+
+
+def test_a_door_that_is_not_opened_is_an_error() -> None:
+    """A controller that refuses, or says nothing, is not asked again."""
+    bench = Bench()
+    bench.simulator.refuses = True
+    with pytest.raises(DeviceError, match="did not open door 2"):
+        list(bench.driver.act(bench.link, Command("open", {"door": "yard"})))
+    sent: list[bytes] = []
+    bench.link.tap = lambda direction, data: sent.append(data) if direction == ">" else None
+    bench.wire.port = hostile.Silence(bench.wire.port)
+    with pytest.raises(LinkTimeout):
+        list(bench.driver.act(bench.link, Command("open", {"door": "yard"})))
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("command", [Command("open"), Command("open", {"door": "cellar"}), Command("lock")])
+def test_what_is_no_door_is_not_opened(command: Command) -> None:
+    """Unknown doors and verbs are refused before anything is sent."""
+    bench = Bench()
+    bench.wire.port = hostile.Hang(bench.wire.port, bench.clock)
+    with pytest.raises(DeviceError):
+        list(bench.driver.act(bench.link, command))
 
 
 @pytest.mark.parametrize(
@@ -662,7 +698,7 @@ def test_the_simulator_is_a_careful_controller() -> None:
     simulator = Bench().simulator
     assert simulator.answer(b"\x17" * 10) == b""
     assert simulator.answer(codec.question(codec.GET_STATUS, OTHER)) == b""
-    assert simulator.answer(codec.encode(0x40, SERIAL, {"door": 1})) == b""
+    assert simulator.answer(codec.encode(0x50, SERIAL, {"card": 1})) == b""
     assert simulator.answer(codec.encode(0x90, SERIAL, {"listener": "10.0.0.1:9"})) != b""
     assert simulator.listener == "10.0.0.1:9"
     assert codec.decode(simulator.answer(codec.encode(0x94, 0)))["version"] == "v8.92"
