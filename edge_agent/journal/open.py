@@ -15,8 +15,10 @@ from edge_agent.errors import JournalDamaged, JournalError, JournalFull
 from edge_agent.journal.file import BALLAST, FILE, SUSPECT, Connect, connect, fault, hold, wrap
 from edge_agent.journal.head import Head, load
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.salvage import END_OF_EPOCH, Missing, Salvage, seed
+from edge_agent.journal.missing import END_OF_EPOCH, Missing
+from edge_agent.journal.salvage import Salvage
 from edge_agent.journal.schema import STREAMS
+from edge_agent.journal.seed import seed
 
 log = logging.getLogger(__name__)
 

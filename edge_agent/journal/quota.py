@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edge_agent.journal.journal import Batch, Journal, Row
-from edge_agent.journal.schema import STREAMS, TALLY, pack, unpack
+from edge_agent.journal.journal import Batch, Journal
+from edge_agent.journal.schema import STREAMS, pack, unpack
+from edge_agent.journal.tally import SIZE, Tallies
 from edge_agent.records import Json
 
 COMMITTED = "committed/"
@@ -27,10 +28,6 @@ _SLACK = 0.97
 """Once over, room is made down to this part of the quota, so that each gap record covers a good stretch."""
 _STEP = 500
 """Rows looked at in one step."""
-_OVERHEAD = 40
-"""Bytes that a row takes beside its texts: header, numbers, its place in the page."""
-_SIZE = f"length(CAST(body AS BLOB)) + length(device) + length(type) + {_OVERHEAD}"
-_TALLY_EVERY_MS = 60_000
 _COARSE_MS = 15 * 60_000
 """Thinned telemetry keeps one row of each device for so long."""
 _FINE_MS = 60 * 60_000
@@ -54,15 +51,6 @@ class Limits:
     def quota(self, stream: str) -> int:
         """Bytes that the rows of a stream may take."""
         return int(self.max_bytes * _FILL * SHARES[stream])
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What a stream takes: `rows` and `bytes` up to the rowid `upto`."""
-
-    upto: int = 0
-    rows: int = 0
-    bytes: int = 0
 
 
 class Old(NamedTuple):
@@ -90,15 +78,13 @@ class Removal:
 
 
 class Quota:
-    """Keeps count of every stream and plans what goes; used by the journal's thread only."""
+    """Plans what goes; used by the journal's thread only."""
 
     def __init__(self, journal: Journal, limits: Limits) -> None:
         self._journal = journal
         self.limits = limits
         state = journal.state()
-        self.tallies = {stream: self._recount(stream, state.get(TALLY + stream)) for stream in STREAMS}
-        self._sealed = self.tallies
-        self._stored_at = 0
+        self.tallies = Tallies(journal, state)
         self._thinned = 0
         with suppress(ValueError):
             self._thinned = int(state.get(THINNED, "0"))
@@ -106,17 +92,13 @@ class Quota:
         self._leaving: dict[str, tuple[int, int]] = {}
 
     def seal(self, batch: Batch, now_ms: int) -> None:
-        """Take `batch` into account, which is complete; the counts go along with it about once a minute."""
-        self._sealed = {stream: self._after(stream, batch) for stream in STREAMS}
+        """Take `batch` into account, which is complete."""
+        self.tallies.seal(batch, self._leaving, now_ms)
         self._leaving = {}
-        if batch.removed or batch.restored or now_ms - self._stored_at >= _TALLY_EVERY_MS:
-            self._stored_at = now_ms
-            for stream, tally in self._sealed.items():
-                batch.state[TALLY + stream] = json.dumps([tally.upto, tally.rows, tally.bytes])
 
     def accept(self) -> None:
         """What was sealed is durable."""
-        self.tallies = self._sealed
+        self.tallies.accept()
 
     def step(self, batch: Batch, lived_ms: int) -> Removal | None:
         """Plan the next removal into `batch`, None if nothing has to go; `lived_ms` is the station's running time."""
@@ -145,28 +127,6 @@ class Quota:
             for order in ("DESC", "ASC")
         ]
         return int(self._journal.db.execute(f"SELECT coalesce({' - '.join(ends)}, 0)").fetchone()[0])
-
-    # ---- counting
-
-    def _recount(self, stream: str, stored: str | None) -> Tally:
-        """Return what was stored plus the few rows that have come since."""
-        before = Tally()
-        if stored is not None:
-            # What a damage has left may make no sense; then every row is counted.
-            with suppress(ValueError, TypeError):
-                before = Tally(*map(int, json.loads(stored)))
-        query = f"SELECT max(id), count(*), coalesce(sum({_SIZE}), 0) FROM {stream} WHERE id > ?"  # noqa: S608
-        upto, rows, size = self._journal.db.execute(query, (before.upto,)).fetchone()
-        return Tally(upto or before.upto, before.rows + rows, before.bytes + size)
-
-    def _after(self, stream: str, batch: Batch) -> Tally:
-        before = self.tallies[stream]
-        new = [row for row in batch.rows if row.stream == stream]
-        added = new + [row for row in batch.restored if row.stream == stream]
-        gone, freed = self._leaving.get(stream, (0, 0))
-        upto = max((pack(row.epoch, row.seq) for row in new), default=before.upto)
-        size = sum(map(row_size, added))
-        return Tally(max(upto, before.upto), before.rows + len(added) - gone, before.bytes + size - freed)
 
     # ---- what goes
 
@@ -277,15 +237,10 @@ class Quota:
 
     def _rows(self, stream: str, where: str, values: Sequence[object], limit: int = _STEP) -> list[Old]:
         query = (
-            f"SELECT r.id, device, type, boot, mono_ms, wall_ms, good, {_SIZE}, lived_ms + mono_ms "  # noqa: S608
+            f"SELECT r.id, device, type, boot, mono_ms, wall_ms, good, {SIZE}, lived_ms + mono_ms "  # noqa: S608
             f"FROM {stream} AS r JOIN boot ON no = boot WHERE {where} ORDER BY r.id LIMIT ?"
         )
         return [Old(*found) for found in self._journal.db.execute(query, (*values, limit))]
-
-
-def row_size(row: Row) -> int:
-    """Return the bytes that a row takes, as SQL counts them."""
-    return len(row.body.encode()) + len(row.device) + len(row.type) + _OVERHEAD
 
 
 def _worth(rows: Sequence[Old], excess: int) -> Sequence[Old]:

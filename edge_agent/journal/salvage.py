@@ -1,4 +1,4 @@
-"""Carrying over what can be read of a damaged journal: the small tables at once, the records in bounded steps.
+"""Carrying over the records that can be read of a damaged journal, in bounded steps, after `seed` has done the rest.
 
 Records keep their epoch and seq, whatever comes new belongs to a new epoch; so acquisition does not wait for a backlog
 of a million rows. What cannot be read is declared, range by range.
@@ -7,21 +7,18 @@ of a million rows. What cannot be read is declared, range by range.
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.journal.file import FILE, Connect, connect, connect_damaged
+from edge_agent.journal.file import FILE, connect_damaged
 from edge_agent.journal.head import Head
 from edge_agent.journal.journal import Journal, Row, counted
-from edge_agent.journal.schema import STREAMS, TALLY, migrate, pack, unpack
-from edge_agent.ledger import LIFE
+from edge_agent.journal.missing import END_OF_EPOCH, Missing
+from edge_agent.journal.schema import pack, unpack
 
 STATE = "salvage"
 """Key of the progress, remembered in the transaction of the rows it speaks of."""
-END_OF_EPOCH = (1 << 40) - 1
-"""`to_seq` of a gap whose end nobody knows: nothing of that epoch will come any more."""
 _ROWS = 500
 """Records carried over in one step."""
 _PROBES = 1000
@@ -32,16 +29,6 @@ _BEYOND = 1 << 17
 """Numbers tried behind the last readable record when nobody knows where the stream ended: what one lost page of the
 b-tree can hide."""
 _TYPES = (int, str, str, int, int, int, int, str)
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Seqs of an earlier epoch that cannot be read any more, both ends included."""
-
-    stream: str
-    epoch_name: str
-    first: int
-    last: int
 
 
 @dataclass(slots=True)
@@ -84,83 +71,6 @@ class _Stretch:
     """Nobody knows whether there was more."""
     known: bool
     """`last` is known, not just the largest number there can be."""
-
-
-def seed(source: Path, target: Path, head: Head, connect: Connect = connect) -> None:
-    """Create `target` with a new epoch and the small tables of the damaged `source`, helped out by `head`.
-
-    `target` appears whole or not at all. Raises sqlite3.Error and OSError if it cannot be written.
-    """
-    unfinished = target.with_suffix(".new")
-    for suffix in ("", "-wal", "-shm"):
-        unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
-    with closing(connect(unfinished)) as new, closing(connect_damaged(source)) as old:
-        migrate(new, unfinished)
-        new.execute("BEGIN IMMEDIATE")
-        for table in ("meta", "epoch", "boot", "delivered", "state"):
-            _copy_table(old, new, table)
-        whole = _copy_table(old, new, "ledger")
-        if not whole:
-            # Hours are counted again from the records; for the lifetime, more than half is better than nothing.
-            new.execute("DELETE FROM ledger WHERE bucket <> ?", (LIFE,))
-        _name_epochs(old, new, head)
-        for name, count in head.lifetime.items():
-            new.execute(
-                "INSERT INTO ledger VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = max(count, excluded.count)",
-                (LIFE, name, count),
-            )
-        new.execute("DELETE FROM state WHERE key LIKE ?", (TALLY + "%",))
-        _remember(new, source.parent.name, rebuild=not whole)
-        new.execute("COMMIT")
-    unfinished.replace(target)
-
-
-def _remember(new: sqlite3.Connection, folder: str, *, rebuild: bool) -> None:
-    """Begin the new epoch, and note what is to be carried over, behind what an earlier damage has left."""
-    begin = "INSERT INTO epoch (name, why) VALUES (lower(hex(randomblob(8))), 'salvage')"
-    epoch = int(new.execute(begin).lastrowid or 0)
-    base = dict(new.execute("SELECT name, count FROM ledger WHERE bucket = ?", (LIFE,)))
-    before = new.execute("SELECT value FROM state WHERE key = ?", (STATE,)).fetchone()
-    waiting = [] if before is None else json.loads(before[0])
-    waiting.append(asdict(Progress(folder, epoch, rebuild, base)))
-    new.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (STATE, json.dumps(waiting)))
-
-
-def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> bool:
-    """Copy what can be read; return whether that was all."""
-    rows: list[tuple[object, ...]] = []
-    whole = True
-    try:
-        for row in old.execute(f"SELECT * FROM {table}"):  # noqa: S608  (fixed names)
-            rows.append(row)  # noqa: PERF402  (what came before the first unreadable page must be kept)
-    except sqlite3.Error:
-        whole = False
-    for row in rows:
-        try:
-            if table == "state":
-                json.loads(str(row[1]))
-            marks = ", ".join("?" * len(row))
-            new.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
-        except (ValueError, sqlite3.IntegrityError):
-            # A flipped bit has made it something that this table cannot hold.
-            whole = False
-    return whole
-
-
-def _name_epochs(old: sqlite3.Connection, new: sqlite3.Connection, head: Head) -> None:
-    """See that every epoch has a name: the centre knows its records by it."""
-    for number, name in head.epochs.items():
-        new.execute("INSERT OR IGNORE INTO epoch VALUES (?, ?, 'from the head')", (number, name))
-    for stream in STREAMS:
-        for end in ("min", "max"):
-            try:
-                found = old.execute(f"SELECT {end}(id) FROM {stream}").fetchone()[0]  # noqa: S608
-            except sqlite3.Error:
-                continue
-            if isinstance(found, int):
-                number = unpack(found)[0]
-                query = "INSERT OR IGNORE INTO epoch VALUES (?, lower(hex(randomblob(8))), 'name lost')"
-                new.execute(query, (number,))
 
 
 class Salvage:

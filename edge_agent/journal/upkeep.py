@@ -12,10 +12,11 @@ from edge_agent.errors import JournalError
 from edge_agent.journal.flash import Flash
 from edge_agent.journal.head import Head, save
 from edge_agent.journal.journal import Batch, Journal, Row, counted
+from edge_agent.journal.missing import END_OF_EPOCH, Missing
 from edge_agent.journal.open import Opened
 from edge_agent.journal.quota import Limits, Quota
 from edge_agent.journal.reserve import Reserve
-from edge_agent.journal.salvage import END_OF_EPOCH, STATE, Missing, Salvage
+from edge_agent.journal.salvage import STATE, Salvage
 from edge_agent.journal.schema import STREAMS
 from edge_agent.picture import Storage
 from edge_agent.records import Alarm, Json, Stamp
@@ -83,7 +84,7 @@ class Upkeep:
         """Add the next piece of work to `batch`, and return what else belongs into the same transaction."""
         if self._missing:
             missing, self._missing = self._missing, ()
-            return Work([gap_of(one) for one in missing], more=True)
+            return Work([one.gap() for one in missing], more=True)
         self._reserve.restore()
         work = Work()
         if self._salvage is not None:
@@ -116,7 +117,7 @@ class Upkeep:
         name, last = journal.epoch_name, {stream: journal.last_seq(stream) for stream in STREAMS}
         journal.begin_epoch(why)
         log.warning("a new epoch begins: %s", why)
-        return [gap_of(Missing(stream, name, last[stream] + 1, END_OF_EPOCH)) for stream in STREAMS]
+        return [Missing(stream, name, last[stream] + 1, END_OF_EPOCH).gap() for stream in STREAMS]
 
     def note(self, now: Stamp, lifetime: Mapping[str, int]) -> bool:
         """Bring side file and figures up to date, at most once a minute; return whether that was done now."""
@@ -137,10 +138,10 @@ class Upkeep:
 
     def figures(self, storage: Storage) -> Storage:
         """Return `storage` with what is known here."""
-        limits, tallies = self._quota.limits, self._quota.tallies
+        limits = self._quota.limits
         return replace(
             storage,
-            used={stream: tally.bytes for stream, tally in tallies.items()},
+            used=self._quota.tallies.used(),
             quota={stream: limits.quota(stream) for stream in STREAMS},
             days=self._quota.days(),
             written_day=self._flash.day(),
@@ -161,7 +162,7 @@ class Upkeep:
         rebuild = salvage.rebuild
         carried = salvage.step()
         batch.restored += carried.rows
-        work.gaps += [gap_of(missing) for missing in carried.missing]
+        work.gaps += [missing.gap() for missing in carried.missing]
         work.regained = carried.regained
         if rebuild:
             work.recount = [row for row in carried.rows if counted(row)]
@@ -178,14 +179,3 @@ class Upkeep:
             return False
         self._journal.db.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
         return True
-
-
-def gap_of(missing: Missing) -> tuple[str, dict[str, Json]]:
-    """Return the gap record, as (stream, body), that declares what is missing."""
-    body: dict[str, Json] = {
-        "of_epoch": missing.epoch_name,
-        "from_seq": missing.first,
-        "to_seq": missing.last,
-        "reason": "damage",
-    }
-    return missing.stream, body

@@ -13,7 +13,7 @@ import pytest
 from edge_agent.errors import JournalDamaged, JournalError
 from edge_agent.journal.file import BALLAST, FILE, PAGE, SUSPECT
 from edge_agent.journal.journal import Row
-from edge_agent.journal.salvage import END_OF_EPOCH
+from edge_agent.journal.missing import END_OF_EPOCH
 from edge_agent.journal.schema import STREAMS, pack
 from edge_agent.records import Alarm
 from tests.journals import MACHINE, Bench, bench, coded

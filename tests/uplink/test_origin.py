@@ -12,7 +12,7 @@ from edge_agent.demo.broker import Message as Seen
 from edge_agent.demo.mqtt_properties import Properties
 from edge_agent.demo.mqtt_wire import ReasonCode
 from edge_agent.errors import UplinkError
-from edge_agent.journal.salvage import END_OF_EPOCH
+from edge_agent.journal.missing import END_OF_EPOCH
 from edge_agent.picture import Picture
 from edge_agent.uplink.paho_connection import PahoConnection
 from tests.uplink.rig import BASE, Rig
