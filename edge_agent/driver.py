@@ -226,13 +226,33 @@ A driver folder that can explain frames exports `DECODERS: Mapping[str, Decoder]
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """How to find devices of a protocol nobody has described: one question, which only reads, for each address.
+    """How to find devices of a protocol nobody has described, by reading alone.
 
     A driver folder whose devices can be found so exports `SCANS: Mapping[str, Scan]`, protocol name -> scan.
     """
 
-    addresses: range
-    question: Callable[[int], tuple[bytes, ReplyShape]]
+    addresses: Sequence[int]
+    """Every address there can be; one alone stands for a protocol without addresses."""
+    candidates: Callable[[int, bytes], Sequence[Mapping[str, Json]]]
+    """The keys of a `[[device]]` to try for whoever is at an address, given the answer to `question`.
+
+    Each is polled; of several those are proposed that tell nothing but good values. A key `auto` takes the value of the
+    point of its name. One with an empty key ("" or []) is proposed as something to be completed if nothing else fits.
+    """
+    question: Callable[[int], tuple[bytes, ReplyShape]] | None = None
+    """Asked before that; without it the candidates are polled at once, for protocols with one an address."""
+    lines: tuple[tuple[int, Literal["N", "E", "O"]], ...] = ((9600, "N"),)
+    """The usual baud rates and parities, the most usual first."""
+    usual: int = 32
+    """How many of the addresses are tried unless told."""
+    within: float = 0.15
+    """How long (s) a device takes before it answers."""
+    longest: int = 32
+    """Bytes of the longest answer."""
+    modbus: bool = False
+    """Units are Modbus units: whoever one such protocol has found is not asked in another."""
+    note: str = ""
+    """Told to whoever takes the proposal."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from drivers.bms import decoder_daly, decoder_jbd, decoder_jk
 from drivers.bms.decoder_ydt import explain_pace_seplos, explain_pylontech
 from drivers.bms.driver import Bms
+from drivers.bms.scan import SCANS
 
 DRIVER = Bms
 
@@ -15,4 +16,4 @@ DECODERS = {
     "bms_pace_seplos": explain_pace_seplos,
 }
 
-__all__ = ["DECODERS", "DRIVER"]
+__all__ = ["DECODERS", "DRIVER", "SCANS"]

@@ -2,6 +2,7 @@
 
 from drivers.lockboard.decoder import explain_8a80, explain_kerong, explain_wkly
 from drivers.lockboard.driver import LockBoard
+from drivers.lockboard.scan import SCANS
 
 DRIVER = LockBoard
 
@@ -11,4 +12,4 @@ DECODERS = {
     "lockboard_kerong": explain_kerong,
 }
 
-__all__ = ["DECODERS", "DRIVER"]
+__all__ = ["DECODERS", "DRIVER", "SCANS"]

@@ -1,8 +1,10 @@
 """Finding units: each address is asked which version of the protocol it speaks (CID2 4F)."""
 
+from collections.abc import Sequence
+
 from drivers.ydt1363 import codec
 from drivers.ydt1363.codec import Frame
-from edge_agent.driver import ReplyShape, Scan
+from edge_agent.driver import Json, ReplyShape, Scan
 
 _VERSION = 0x4F
 _VER, _AIR_CONDITIONER = 0x21, 0x60
@@ -18,4 +20,17 @@ def _question(address: int) -> tuple[bytes, ReplyShape]:
     return Frame(_VER, address, _AIR_CONDITIONER, _VERSION).encode(), shape
 
 
-SCAN = Scan(range(1, 17), _question)
+def _candidates(address: int, answer: bytes) -> Sequence[dict[str, Json]]:
+    """Its points are in the maker's document only."""
+    del answer
+    return [{"address": address, "points": []}]
+
+
+SCAN = Scan(
+    range(1, 255),
+    _candidates,
+    _question,
+    lines=((9600, "N"), (4800, "N"), (19200, "N")),
+    usual=16,
+    note="take the points from the maker's document",
+)

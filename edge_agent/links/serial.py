@@ -171,6 +171,10 @@ def open_serial(settings: SerialSettings) -> SerialPort:
         )
     except (OSError, ValueError, termios.error) as error:  # ValueError: a baud rate the system does not know
         raise LinkError(_cure(settings.port, error), gone=True) from error
+    if settings.parity != "N" and not termios.tcgetattr(device.fileno())[2] & termios.PARENB:
+        # The kernel takes the setting and leaves it out: what came would look like noise.
+        device.close()
+        raise LinkError(f"{settings.port} has no parity bit, like the mini UART of a Pi: take another port", gone=True)
     return SerialPort(device, settings)
 
 

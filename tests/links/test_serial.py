@@ -228,6 +228,13 @@ def test_a_missing_port_says_so(tmp_path: Path) -> None:
     assert caught.value.gone
 
 
+def test_a_port_without_a_parity_bit_says_so(adapter: Adapter) -> None:
+    """A pseudo-terminal has none, like the mini UART of a Pi; opened all the same it would only hear noise."""
+    with pytest.raises(LinkError, match="no parity bit") as caught:
+        open_serial(SerialSettings(str(adapter.link), parity="E"))
+    assert caught.value.gone
+
+
 def test_a_file_is_not_a_port(tmp_path: Path) -> None:
     """A regular file under the port's name is refused in words."""
     path = tmp_path / "port"
