@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import random
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -68,7 +69,11 @@ STATION = "station"
 
 
 class Station:
-    """See the module; a context manager. `make` builds links, so that the demo can put simulators behind them."""
+    """See the module; a context manager. `make` builds links, so that the demo can put simulators behind them.
+
+    `connect` opens a connection to the broker (default: over the network), given the will. Without `start` nothing has
+    a thread: whoever plays a station through builds workers and uplink and steps them and the recorder in turn.
+    """
 
     def __init__(
         self,
@@ -76,12 +81,14 @@ class Station:
         *,
         clock: Clock | None = None,
         make: Callable[[LinkConfig, Clock], OwnedLink] = make_link,
+        connect: Callable[[Message], Connection] | None = None,
         notifier: Notifier | None = None,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
         self.picture = Picture()
         self._make = make
+        self._connect = connect or self._connect_to_broker
         self._site = Site(card_key=_card_key(config), local_time=self._local_time)
         self._started = self.clock.monotonic()
         self._workers: dict[str, Worker] = {}
@@ -176,9 +183,10 @@ class Station:
         """Open the journal for reading."""
         return Reader(self.place.directory)
 
-    # ---- threads
+    # ---- what moves, and its threads
 
-    def _start_worker(self, link: LinkConfig) -> None:
+    def build_worker(self, link: LinkConfig) -> Worker:
+        """Build what works on `link`, in place of its predecessor if it had one; whoever asks steps or runs it."""
         wire = self._make(link, self.clock)
         slots = [
             Slot(
@@ -196,6 +204,10 @@ class Station:
         self._workers[link.name] = worker
         for slot in slots:
             self.actors.offer(slot.name, slot.driver, worker)
+        return worker
+
+    def _start_worker(self, link: LinkConfig) -> None:
+        worker = self.build_worker(link)
         self._threads.start(link.name, worker.run, worker.stop, restart=partial(self._start_worker, link))
 
     def _flight(self, link: LinkConfig, wire: OwnedLink) -> FlightRecorder | None:
@@ -216,7 +228,8 @@ class Station:
             return None
         return datetime.fromtimestamp(self.clock.wall(), tz=self.config.station.zone).replace(tzinfo=None)
 
-    def _start_uplink(self) -> None:
+    def build_uplink(self, rng: random.Random | None = None) -> Uplink:
+        """Build what carries the journal to the broker, its pauses taken from `rng`; whoever asks steps or runs it."""
         config = self.config.uplink
         settings = UplinkSettings(
             topics=topics_of(self.config),
@@ -227,7 +240,9 @@ class Station:
             window=config.window,
             unknown=((STATION, "journal_unwritable"),),
         )
-        uplink = Uplink(
+        plaintext = not config.tls and not config.loopback
+        self.recorder.submit(STATION, [Alarm("plaintext_uplink", active=plaintext)])
+        return Uplink(
             settings,
             reader=self.reader,
             connect=self._connect,
@@ -235,12 +250,14 @@ class Station:
             gate=self.gate,
             picture=self.picture,
             clock=self.clock,
+            rng=rng,
         )
-        self._threads.start("uplink", uplink.run, uplink.stop, critical=True, restart=self._start_uplink)
-        plaintext = not config.tls and not config.loopback
-        self.recorder.submit(STATION, [Alarm("plaintext_uplink", active=plaintext)])
 
-    def _connect(self, will: Message) -> Connection:
+    def _start_uplink(self) -> None:
+        uplink = self.build_uplink()
+        self._threads.start("uplink", uplink.run, uplink.stop, critical=True, restart=self._start_uplink)
+
+    def _connect_to_broker(self, will: Message) -> Connection:
         config = self.config.uplink
         broker = Broker(
             config.host,

@@ -29,11 +29,8 @@ from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.edges import EdgeLink, SimulatedLines
 from edge_agent.links.owned import OwnedLink
 from edge_agent.links.simulated import SimulatedPort
-from edge_agent.station import Station, topics_of
-from edge_agent.uplink.connection import Broker, Connection, Message
-from edge_agent.uplink.paho_connection import PahoConnection
-from edge_agent.uplink.uplink import Settings, Uplink
-from edge_agent.worker import Slot, Worker
+from edge_agent.station import Station
+from edge_agent.worker import Worker
 
 DAYS = 30
 OUTAGE = (6.4, 21.4)
@@ -233,36 +230,11 @@ class Agent:
         self.station = station = Station(config, clock=clock, make=make)
         self.recorder = station.recorder
         self.recorder.poll_now = self._poll_now
-        self.turns = {
-            link.name: Turn(Worker(make(link, clock), self._slots(link.name), self.recorder, clock))
-            for link in config.link
-        }
+        self.turns = {link.name: Turn(station.build_worker(link)) for link in config.link}
         self._changed = False
         self._uplink_due = 0.0
         station.picture.subscribe(self._on_change)
-        settings = Settings(topics_of(config), lambda: {"station": config.station.id}, "broker")
-
-        def connect(will: Message) -> Connection:
-            return PahoConnection(Broker(config.uplink.host, config.uplink.port, config.station.id), will)
-
-        self.uplink = Uplink(
-            settings,
-            reader=station.reader,
-            connect=connect,
-            sink=self.recorder,
-            gate=station.gate,
-            picture=station.picture,
-            clock=clock,
-            rng=random.Random(30),
-        )
-
-    def _slots(self, link: str) -> list[Slot]:
-        site = self.station._site
-        return [
-            Slot(d.name, load_driver(d.driver)(d.options, site), d.every, d.may_be_absent)
-            for d in self.station.config.device
-            if d.link == link
-        ]
+        self.uplink = station.build_uplink(random.Random(30))
 
     def _on_change(self) -> None:
         self._changed = True
