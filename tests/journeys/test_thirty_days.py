@@ -183,7 +183,9 @@ class Arrivals:
     _contents: dict[tuple[str, str, int], int] = field(default_factory=dict)
 
     def take(self, message: Seen) -> None:
-        """Note one message, as the consumer at the centre does."""
+        """Note one message, as the consumer at the centre does; one without a body takes a retained one back."""
+        if not message.payload:
+            return
         body = json.loads(message.payload)
         leaf = message.topic.split("/")[5]
         if leaf == "usage":
