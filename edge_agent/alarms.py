@@ -49,4 +49,6 @@ CATALOGUE: dict[str, AlarmKind] = {
     "device_fault": AlarmKind(Severity.MAJOR, "设备自报故障", "Device reports a fault"),
     "undervoltage": AlarmKind(Severity.MAJOR, "供电电压过低", "Supply voltage is too low"),
     "clock_bad": AlarmKind(Severity.WARNING, "系统时钟未同步", "Clock is not synchronised"),
+    "consumable_low": AlarmKind(Severity.WARNING, "耗材不足，请补充", "A consumable runs low; refill it"),
+    "round_overdue": AlarmKind(Severity.WARNING, "保洁或巡检超时未做", "Cleaning or inspection is overdue"),
 }

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from edge_agent.records import Event
+from edge_agent.records import Event, Json
 
 LIFE = "life"
 RECENT = "recent/"
@@ -34,12 +34,26 @@ def counts(event: Event) -> Counts:
 
     What was only inferred after a restart (`observed` false) is counted apart from what was witnessed.
     """
-    name = _COUNTERS.get(event.type)
+    if event.type == "correction":
+        return _correction(event.data)
+    name = _MAINTENANCE.get(event.data.get("what")) if event.type == "maintenance" else _COUNTERS.get(event.type)
     if name is None:
         return {}
     return {f"{name}_inferred" if event.data.get("observed") is False else name: 1}
 
 
+def _correction(data: Mapping[str, Json]) -> Counts:
+    """A correction stands beside the count it corrects and never changes it."""
+    name, amount = data.get("name"), data.get("amount")
+    return {f"{name}_corrected": amount} if isinstance(name, str) and isinstance(amount, int) else {}
+
+
+_MAINTENANCE: dict[Json, str] = {
+    "arrived": "maintenance_visits",
+    "refilled": "refills",
+    "done": "rounds_done",
+    "replaced": "devices_replaced",
+}
 _COUNTERS = {
     "visit": "visits",
     "denied": "denied",

@@ -25,6 +25,7 @@ from edge_agent.clock import Clock, SystemClock
 from edge_agent.commands import SEEN, Gate
 from edge_agent.config.cabinet import Cabinet as CabinetConfig
 from edge_agent.config.links import Link as LinkConfig
+from edge_agent.config.maintenance import split
 from edge_agent.config.model import Config, Device
 from edge_agent.driver import Command, DriverClass, Site, load_driver
 from edge_agent.errors import AgentError
@@ -39,8 +40,10 @@ from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.make import line_of, make_link, tuned_link
 from edge_agent.links.owned import OwnedLink
+from edge_agent.maintenance import Known, MaintenanceVerbs
 from edge_agent.orders import Acted
 from edge_agent.picture import Picture
+from edge_agent.public import Card
 from edge_agent.recorder.assembly import CABINET
 from edge_agent.recorder.recorder import Recorder
 from edge_agent.recorder.recorder import Settings as RecorderSettings
@@ -119,6 +122,7 @@ class Station:
         self.recorder.poll_now = self._poll_now
         self.gate = Gate(self.recorder, self.clock, config.commands.allow, _under(SEEN, state))
         self.actors = Actors(self.gate)
+        self._offer_maintenance()
         self._declare(opened)
         self.page: PageServer | None = None
 
@@ -239,6 +243,7 @@ class Station:
             pace=config.pace,
             window=config.window,
             unknown=((STATION, "journal_unwritable"),),
+            card=_public_card(self.config),
         )
         plaintext = not config.tls and not config.loopback
         self.recorder.submit(STATION, [Alarm("plaintext_uplink", active=plaintext)])
@@ -310,6 +315,19 @@ class Station:
         if name in self._workers:
             self.recorder.submit(name, [Alarm("worker_stuck", active=active)])
 
+    def _offer_maintenance(self) -> None:
+        config = self.config
+        known = Known(
+            devices={device.name for device in config.device},
+            consumables={consumable.name for consumable in config.consumable},
+            rounds={one.name for one in config.round},
+            counts=self._counted,
+        )
+        MaintenanceVerbs(self.gate, self.recorder, known, self.clock.good)
+
+    def _counted(self) -> frozenset[str]:
+        return frozenset(self.picture.view.totals.lifetime)
+
     def _declare(self, opened: Opened) -> None:
         """Tell the centre what a damaged journal has cost, or that there is none on the disk."""
         for code, why in (("journal_damaged", opened.damage), ("journal_unwritable", self.place.why)):
@@ -347,6 +365,17 @@ def _use(device: Device) -> UseDetector | None:
     """Return what tells when the device is in use, None if nobody wants to know."""
     use = device.use
     return UseDetector(UseRule(use.point, use.on, use.off, use.on_for, use.off_for)) if use is not None else None
+
+
+def _public_card(config: Config) -> Card | None:
+    """Return what of the station the public is shown, None if nothing."""
+    station = config.station
+    if not config.public.enabled:
+        return None
+    place = station.place.model_dump(exclude_none=True) if station.place else {}
+    where = config.public.temperature
+    temperature = None if where is None else split(where)
+    return Card(station.name.model_dump(), place, temperature, tuple(cabinet.name for cabinet in config.cabinet))
 
 
 def topics_of(config: Config) -> Topics:

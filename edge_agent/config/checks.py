@@ -76,7 +76,7 @@ def _right(adapter: TypeAdapter[Any], elements: Any, context: dict[str, Any]) ->
 
 
 def _names_twice(draft: Draft) -> Found:
-    for table in ("link", "device", "cabinet"):
+    for table in ("link", "device", "cabinet", "consumable", "round"):
         seen: dict[str, int] = {}
         for index, name in draft.names(table):
             if name in seen:
@@ -84,6 +84,10 @@ def _names_twice(draft: Draft) -> Found:
                 yield (table, index, "name"), f"name is taken already by the {table} at {first} – take another one"
             seen.setdefault(name, index)
     devices = {name: index for index, name in reversed(draft.names("device"))}
+    for table in ("consumable", "round"):
+        for index, name in draft.names(table):
+            if name in devices:
+                yield (table, index, "name"), "name is also that of a device – take another one"
     for index, cabinet in draft.cabinets.items():
         for name in cabinet.pictures:
             if name in devices:

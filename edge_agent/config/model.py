@@ -17,6 +17,8 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, mod
 
 from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.links import Link
+from edge_agent.config.maintenance import Consumable, Round
+from edge_agent.config.public import Public
 from edge_agent.config.types import (
     Broker,
     File,
@@ -353,6 +355,12 @@ class Config(Table):
     """The wires."""
     device: tuple[Device, ...] = ()
     """What is on the wires."""
+    public: Public = Public()
+    """What the public is told."""
+    consumable: tuple[Consumable, ...] = ()
+    """What has to be refilled."""
+    round: tuple[Round, ...] = ()
+    """What has to be done again and again, like cleaning."""
     cabinet: tuple[Cabinet, ...] = ()
     """Battery-swap cabinets put together from devices."""
 

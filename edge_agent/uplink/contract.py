@@ -21,7 +21,7 @@ RecordId: TypeAlias = Annotated[
 Stream: TypeAlias = Literal["alarm", "usage", "tele"]
 Seq: TypeAlias = Annotated[int, Field(ge=1, lt=1 << 40)]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
-Counts: TypeAlias = dict[str, Count]
+Counts: TypeAlias = dict[str, int]
 Names: TypeAlias = dict[Literal["zh", "en"], str]
 Scalar: TypeAlias = bool | int | float | str
 
@@ -179,7 +179,7 @@ class Correction(Record):
 
 
 class Totals(BaseModel):
-    """Counts by name, beside what they are counts of."""
+    """Counts by name, beside what they are counts of; only corrections (`…_corrected`) may be negative."""
 
     model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
     __pydantic_extra__: Counts
@@ -220,7 +220,7 @@ class Usage(Wire):
     upto: Upto
     today: Today | None = None
     this_hour: ThisHour | None = None
-    hours: dict[str, Annotated[list[Count], Field(min_length=24, max_length=24)]] | None = None
+    hours: dict[str, Annotated[list[int], Field(min_length=24, max_length=24)]] | None = None
     yesterday: Counts | None = None
 
 
@@ -229,6 +229,21 @@ class DeviceCommand(Command):
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
+
+
+class Public(Wire):
+    """`public`: the station card for maps and apps. What is not known to be right at the moment is left out."""
+
+    ts: Time
+    name: Names
+    place: dict[str, Scalar] | None = None
+    open: bool | None = None
+    since: Time | None = None
+    """Since when it has been open, or closed."""
+    temperature_c: int | None = None
+    comfort: Literal["cold", "cool", "comfortable", "warm", "hot"] | None = None
+    charged_batteries: Count | None = None
+    abilities: dict[str, Literal["available", "degraded", "unavailable"]] | None = None
 
 
 class Reply(Open):

@@ -13,6 +13,7 @@ from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.schema import STREAMS
 from edge_agent.picture import Picture, View
+from edge_agent.public import Card
 from edge_agent.uplink.backoff import Pace
 from edge_agent.uplink.connection import PACKET_HEAD, Message
 from edge_agent.uplink.cursor import Cursor
@@ -48,6 +49,7 @@ class Outbox:
         *,
         info: Callable[[], Mapping[str, object]],
         unknown: Sequence[tuple[str, str]] = (),
+        card: Card | None = None,
         pace: float,
     ) -> None:
         self.delivery = Delivery(reader)
@@ -56,7 +58,7 @@ class Outbox:
         self._picture = picture
         self._refusals = refusals
         self._renderer = Renderer(reader, topics)
-        self._retained = Retained(topics, picture, info, unknown)
+        self._retained = Retained(topics, picture, info, unknown, card)
         self._pace = Pace(pace)
         self._replies: deque[Message] = deque(maxlen=_MOST_REPLIES)
         self._replays = Replays(reader, self.delivery, topics, refusals)

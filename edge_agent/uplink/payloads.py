@@ -168,6 +168,14 @@ def usage(totals: Totals, now_ms: int) -> bytes:
     return encode(body)
 
 
+def public(card: Mapping[str, Json], now_ms: int) -> bytes:
+    """Render the public station card."""
+    said = dict(card)
+    since_ms = said.pop("since_ms", None)
+    since = {"since": rfc3339(since_ms)} if isinstance(since_ms, int) else {}
+    return encode({"ts": rfc3339(now_ms)} | since | said)
+
+
 def status(*, online: bool, session: str, now_ms: int | None = None, reason: str = "") -> bytes:
     """Render `status` and the will; `session` tells a late will of an earlier connection apart."""
     body: dict[str, Json] = {"state": "online" if online else "offline"}

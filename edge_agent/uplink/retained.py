@@ -1,4 +1,4 @@
-"""The retained pictures of a connection: `status`, `info`, `usage`, `state/<device>`, each sent when it has changed.
+"""The retained pictures of a connection: `status`, `info`, `usage`, `public`, `state/<device>`, sent when they change.
 
 They have no history: what counts is that the broker's copy is the newest, also after it was refused or lost its state.
 """
@@ -6,11 +6,16 @@ They have no history: what counts is that the broker's copy is the newest, also 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from edge_agent.picture import Picture, View
+from edge_agent.public import Card, public
 from edge_agent.uplink import payloads
 from edge_agent.uplink.connection import Message
 from edge_agent.uplink.topics import Topics
+from edge_agent.wire_json import dumps
 
 _STATE_EXPIRY = 86_400
+PUBLIC_EXPIRY = 900
+"""Seconds after which nobody is to believe the public card of a station that has fallen silent."""
+_PUBLIC_EVERY_MS = 300_000
 
 
 class Retained:
@@ -26,7 +31,10 @@ class Retained:
         picture: Picture,
         info: Callable[[], Mapping[str, object]],
         unknown: Sequence[tuple[str, str]] = (),
+        card: Card | None = None,
     ) -> None:
+        self._card = card
+        self._public_told_ms = 0
         self._unknown = unknown
         self._topics = topics
         self._picture = picture
@@ -71,7 +79,7 @@ class Retained:
     def next(self, now_ms: int, holds: Callable[[str], bool]) -> Message | None:
         """Return the next picture that has changed."""
         view = self._picture.view
-        if view is self._seen:
+        if view is self._seen and not self._public_is_old(now_ms):
             return None
         for message in self._changed(view, now_ms, holds):
             return message
@@ -82,10 +90,22 @@ class Retained:
         topic = self._topics.leaf("usage")
         if self._tell(topic, view.totals.changes, holds):
             yield Message(topic, payloads.usage(view.totals, now_ms), retain=True)
+        if self._card is not None:
+            topic = self._topics.leaf("public")
+            said = public(self._card, view)
+            if self._public_is_old(now_ms):
+                self._told.pop(topic, None)
+            if self._tell(topic, hash(dumps(said)), holds):
+                self._public_told_ms = now_ms
+                yield Message(topic, payloads.public(said, now_ms), retain=True, expiry=PUBLIC_EXPIRY)
         for name, device in view.devices.items():
             topic = self._topics.state(name)
             if self._tell(topic, device.told, holds):
                 yield Message(topic, payloads.state(device, now_ms), retain=True, expiry=_STATE_EXPIRY)
+
+    def _public_is_old(self, now_ms: int) -> bool:
+        """Return whether the card must be told again before it expires; a clock that was set says nothing."""
+        return self._card is not None and abs(now_ms - self._public_told_ms) >= _PUBLIC_EVERY_MS
 
     def _tell(self, topic: str, version: int, holds: Callable[[str], bool]) -> bool:
         if self._told.get(topic) == version or holds(topic):

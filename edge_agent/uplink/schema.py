@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from edge_agent.uplink import contract, verbs
 from edge_agent.uplink.payloads import MAX_PAYLOAD
+from edge_agent.uplink.retained import PUBLIC_EXPIRY
 from edge_agent.uplink.topics import CONTRACT, Topics
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -42,6 +43,7 @@ CHANNELS = (
     Channel("info", _OF.leaf("info"), contract.Info, retain=True),
     Channel("state", _OF.state("{device}"), contract.State, retain=True, expiry=_DAY),
     Channel("usage", _OF.leaf("usage"), contract.Usage, retain=True),
+    Channel("public", _OF.leaf("public"), contract.Public, retain=True, expiry=PUBLIC_EXPIRY),
     Channel("event", _OF.event("{device}"), contract.Event),
     Channel("alarm", _OF.alarm("{device}", "{code}"), contract.Alarm, retain=True),
     Channel("tele", _OF.tele("{device}"), contract.Tele, expiry=7 * _DAY),

@@ -15,6 +15,7 @@ from edge_agent.commands import Gate
 from edge_agent.errors import UplinkError
 from edge_agent.journal.reader import Reader
 from edge_agent.picture import Picture
+from edge_agent.public import Card
 from edge_agent.records import Alarm, Severity
 from edge_agent.uplink.backoff import TAKEN_OVER, Backoff, Pauses
 from edge_agent.uplink.connection import Acknowledged, Connection, Happening, Lost, Message, Opened, Received
@@ -55,6 +56,8 @@ class Settings:
     pace: float = 20.0
     window: int = 20
     unknown: Sequence[tuple[str, str]] = ()
+    card: Card | None = None
+    """What the public is told; None: nothing."""
 
 
 class Uplink:
@@ -167,10 +170,15 @@ class Uplink:
             self._reader = reader = self._open_reader()
             refusals = Refusals()
             aside = SetAside(reader.remembered(KEPT), self._sink, self._clock)
-            info, pace = settings.info, settings.pace
-            unknown = settings.unknown
             self._outbox = Outbox(
-                reader, settings.topics, self._picture, refusals, info=info, unknown=unknown, pace=pace
+                reader,
+                settings.topics,
+                self._picture,
+                refusals,
+                info=settings.info,
+                unknown=settings.unknown,
+                card=settings.card,
+                pace=settings.pace,
             )
             self._traffic = Traffic(self._outbox, refusals, aside, reader, self._sink)
             self._origin = Origin(reader, settings.topics.leaf("usage"), self._sink)

@@ -53,7 +53,18 @@ def test_an_example_keeps_to_its_schema(name: str, body: dict[str, Any]) -> None
 def test_there_is_an_example_of_most_kinds() -> None:
     """Each class with a body worth showing has one."""
     shown = {name for name, _ in examples()}
-    assert shown == {"event", "usage", "state", "tele", "alarm", "gap", "cmd-device", "cmd-journal-resend", "reply"}
+    assert shown == {
+        "event",
+        "usage",
+        "state",
+        "tele",
+        "alarm",
+        "gap",
+        "cmd-device",
+        "cmd-journal-resend",
+        "public",
+        "reply",
+    }
 
 
 def test_every_type_of_event_is_named() -> None:

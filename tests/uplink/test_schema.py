@@ -14,6 +14,7 @@ from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from edge_agent.demo.broker import Broker, Message, Refusal
 from edge_agent.demo.broker_thread import BrokerThread
 from edge_agent.demo.mqtt_wire import ReasonCode
+from edge_agent.public import Card
 from edge_agent.records import Alarm, Event, Quality, Reading
 from edge_agent.uplink import schema
 from edge_agent.uplink.schema import CHANNELS, Channel, asyncapi, files, schema_of
@@ -103,7 +104,8 @@ def test_schemas_refuse(name: str, changes: dict[str, Any]) -> None:
 
 def test_traffic_of_every_kind(tmp_path: Path) -> None:
     """Alarms, gaps, corrections, refusals, commands, backlog: all of it keeps to the schemas."""
-    with Rig.of(tmp_path) as rig:
+    card = Card({"zh": "站", "en": "Station"}, {"address": "1"}, ("room", "temperature_c"), ())
+    with Rig.of(tmp_path, card=card) as rig:
         rig.clock.set_wall(1000.0, good=False)
         rig.store.visits(2)
         rig.store.samples(3)
