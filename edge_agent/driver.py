@@ -74,6 +74,7 @@ __all__ = [
     "Severity",
     "Simulator",
     "Site",
+    "Timed",
     "Value",
     "Verbs",
     "Wire",
@@ -293,6 +294,17 @@ class Actor(Protocol):
 
     def act(self, link: Link, command: Command) -> Iterable[Record]:
         """Carry out one command; raises DeviceError if the device refuses or `arguments` does."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A polled device with something to end on time: a pulse. Its `poll` ends what is over."""
+
+    def due(self) -> float:
+        """Monotonic time (s) at which it must be polled, whatever its period; infinity = at no time in particular."""
+
+    def release(self, link: Link) -> Iterable[Record]:
+        """End at once what must not last: the agent is letting go of the wire."""
 
 
 class Simulator(Protocol):

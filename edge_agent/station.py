@@ -50,6 +50,7 @@ from edge_agent.recorder.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm
 from edge_agent.rules.make import make_rules
 from edge_agent.sdnotify import Notifier
+from edge_agent.slot import Slot, Statistics
 from edge_agent.supervisor import Supervisor
 from edge_agent.threads import Threads
 from edge_agent.uplink.backoff import Pauses
@@ -59,7 +60,7 @@ from edge_agent.uplink.topics import CONTRACT, Topics
 from edge_agent.uplink.uplink import Settings as UplinkSettings
 from edge_agent.uplink.uplink import Uplink
 from edge_agent.use import UseDetector, UseRule
-from edge_agent.worker import Slot, Statistics, Worker
+from edge_agent.worker import Worker
 
 if TYPE_CHECKING:
     from edge_agent.page.server import PageServer

@@ -4,22 +4,21 @@
 station time in a second. A silent device is probed at growing intervals and can never starve its neighbours.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 from edge_agent.clock import Clock
-from edge_agent.driver import Actor, Command, Driver, Listener
-from edge_agent.driver import Link as AskLink
+from edge_agent.driver import Actor, Command, Driver, Listener, Timed
 from edge_agent.errors import DeviceError, LinkError, LinkTimeout
 from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.owned import OwnedLink
 from edge_agent.orders import Acted, Order, Orders
 from edge_agent.records import Alarm, Event, Json, Reading, Record
-from edge_agent.use import UseDetector
+from edge_agent.slot import Sink, Slot, Statistics
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +27,8 @@ SILENT_AFTER = 3
 _PROBE_FIRST = 60.0
 _PROBE_CEILING = 300.0
 """A dead device costs its neighbours one timeout a probe: at most one a minute, later one in five minutes."""
+_AGAIN_S = 1.0
+"""Pause before a device that did not answer is asked again to end what is over."""
 _REOPEN_FIRST = 0.5
 _REOPEN_CEILING = 5.0
 """A re-plugged adapter must be back within 5 s."""
@@ -37,44 +38,6 @@ _STEADY_S = 2.0
 _IDLE = 1.0
 """Seconds after which an idle worker looks up, so that its promise of progress stays short."""
 _LONGEST_STEP = 30.0
-
-
-class Sink(Protocol):
-    """Where a Worker hands what it heard: the Recorder."""
-
-    def submit(self, device: str, records: Iterable[Record], at: float | None = None) -> None:
-        """Hand over records heard at monotonic time `at`."""
-
-    def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
-        """Say that a device does not answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What became of one device's polls since the start; `last_good` in monotonic seconds."""
-
-    polls: int = 0
-    good: int = 0
-    failed: int = 0
-    silent: bool = False
-    last_good: float | None = None
-    last_error: str = ""
-
-
-@dataclass(slots=True)
-class Slot:
-    """One device on the link, with the Worker's memory of it."""
-
-    name: str
-    driver: Driver | Listener
-    every: float = 5.0
-    may_be_absent: bool = False
-    use: UseDetector | None = None
-    link: AskLink | None = None
-    """The Worker's link as this device needs it, where it speaks at a baud rate or parity of its own."""
-    due: float = 0.0
-    misses: int = 0
-    statistics: Statistics = field(default_factory=Statistics)
 
 
 class Worker:
@@ -154,6 +117,7 @@ class Worker:
                 self._roused.clear()
         finally:
             self._orders.end()
+            self._release()
             self._link.close()
             self._close_flight()
 
@@ -178,6 +142,13 @@ class Worker:
             self._link.wait(seconds)
         except LinkError as error:
             self._lose(error)
+
+    def _release(self) -> None:
+        """Let no pulse outlast the agent."""
+        for slot in self._polled:
+            if isinstance(slot.driver, Timed) and self._link.is_open:
+                with contextlib.suppress(LinkError, DeviceError):
+                    self._sink.submit(slot.name, list(slot.driver.release(slot.link or self._link)))
 
     def _open(self, now: float) -> bool:
         if now < self._reopen_at:
@@ -312,6 +283,7 @@ class Worker:
             self._sink.submit(slot.name, [Event("commanded", data | {"ok": False, "reason": error.what})])
             slot.due = self._clock.monotonic()
             raise
+        slot.hasten(0.0)
         self._sink.submit(slot.name, [*said, Event("commanded", data | {"ok": True})])
         return slot, said
 
@@ -347,6 +319,7 @@ class Worker:
         if slot.use is not None:
             records.extend(slot.use.take(records, now))
         slot.misses = 0
+        slot.hasten(now)
         slot.statistics = replace(stats, polls=stats.polls + 1, good=stats.good + 1, silent=False, last_good=now)
         self._sink.submit(slot.name, records)
 
@@ -354,6 +327,7 @@ class Worker:
         stats = slot.statistics
         now = self._clock.monotonic()
         slot.misses += 1
+        slot.hasten(now + _AGAIN_S)
         silent = not slot.may_be_absent and slot.misses >= SILENT_AFTER
         slot.statistics = replace(
             stats, polls=stats.polls + 1, failed=stats.failed + 1, silent=silent, last_error=str(error)

@@ -1,5 +1,6 @@
 """The Worker: one link, its devices in turn, failures kept at home. All on a fake clock."""
 
+import math
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,8 @@ from edge_agent.driver import (
 from edge_agent.errors import AgentError
 from edge_agent.orders import Acted
 from edge_agent.records import Alarm, Event
-from edge_agent.worker import SILENT_AFTER, Slot, Worker
+from edge_agent.slot import Slot
+from edge_agent.worker import SILENT_AFTER, Worker
 
 
 @dataclass
@@ -295,6 +297,57 @@ def test_an_order_wakes_a_worker_that_waits_for_its_port() -> None:
     bench.worker.stop()
     thread.join(10)
     assert not thread.is_alive()
+
+
+@dataclass
+class Strike(Lamp):
+    """A lamp that must go off after two seconds."""
+
+    ends: float = math.inf
+    released: int = 0
+
+    def act(self, link: Link, command: Command) -> Iterable[Record]:
+        self.ends = self.clock.monotonic() + 2.0
+        yield from Lamp.act(self, link, command)
+
+    def poll(self, link: Link) -> Iterable[Record]:
+        yield from Lamp.poll(self, link)
+        if self.clock.monotonic() >= self.ends:
+            self.on, self.ends = False, math.inf
+
+    def due(self) -> float:
+        return self.ends
+
+    def release(self, link: Link) -> Iterable[Record]:
+        self.released += 1
+        yield Reading("lit", value=False)
+
+
+def test_a_device_is_polled_when_it_has_something_to_end() -> None:
+    """A pulse ends on time, however long the device's period is, and also when that poll must be repeated."""
+    bench = Bench()
+    strike = Strike(bench.clock)
+    bench.build(Slot("lamp", strike, every=600.0)).run(1)
+    obeyed(bench).result()
+    strike.mood = "silent"
+    bench.run(2.5)
+    strike.mood = "good"
+    assert strike.on
+    bench.run(1.5)
+    assert not strike.on
+
+
+@pytest.mark.parametrize("broken", ["", "adapter is gone"])
+def test_pulses_are_ended_before_the_link_is_let_go_of(broken: str) -> None:
+    """A driver with something to end is given the wire once more, if there is one."""
+    bench = Bench()
+    strike = Strike(bench.clock)
+    bench.link.broken = broken
+    bench.build(Slot("lamp", strike, every=600.0)).worker.step()
+    bench.worker.stop()
+    bench.worker.run(lambda _deadline: None)
+    assert strike.released == (not broken)
+    assert (("lamp", Reading("lit", value=False)) in bench.sink.said) == (not broken)
 
 
 def test_polls_each_device_at_its_period() -> None:

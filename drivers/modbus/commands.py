@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from drivers.modbus.codec import COIL_OFF, COIL_ON, Function, Request
 from drivers.modbus.number import Type, WordOrder, is_integer, raw_of, split, width_of
 from drivers.modbus.place import MAX_SLOTS, Area, Place, Table
+from drivers.modbus.pulses import Pulse
 from edge_agent.driver import Arguments, Scalar, takes
 
 _BY_CODE = {
@@ -17,6 +18,8 @@ _BY_CODE = {
     16: Function.WRITE_REGISTERS,
 }
 _SLOT = "slot"
+_SECONDS = "seconds"
+_TAKEN = frozenset({_SLOT, _SECONDS, "id", "by", "ts"})
 
 
 class Argument(Table):
@@ -41,8 +44,8 @@ class Argument(Table):
     def _numeric(self) -> Self:
         if not is_integer(self.type) and self.type not in ("f32", "f64"):
             raise ValueError("an argument is a number")
-        if self.scale == 0 or self.name == _SLOT:
-            raise ValueError('scale must not be 0, and the name "slot" is taken')
+        if self.scale == 0 or self.name in _TAKEN:
+            raise ValueError(f"scale must not be 0, and these names are taken: {', '.join(sorted(_TAKEN))}")
         return self
 
     @property
@@ -54,6 +57,17 @@ class Argument(Table):
     def words(self, given: float) -> tuple[int, ...]:
         """Return the registers for a value within the limits; ValueError if they cannot hold it."""
         return split(raw_of(given, self.type, self.scale, self.offset), width_of(self.type), self.word_order)
+
+
+class Back(Table):
+    """A coil that goes back by itself, after as many seconds as the argument `seconds` says."""
+
+    min: Annotated[float, Field(ge=0.1)] = 0.1
+    """Shortest time accepted, in seconds."""
+    max: Annotated[float, Field(gt=0, le=3600)]
+    """Longest time accepted, in seconds."""
+    commanded: str = "off"
+    """What is reported as ordered from then on."""
 
 
 class Verb(Table):
@@ -69,6 +83,8 @@ class Verb(Table):
     """What, for several coils or registers in one write."""
     argument: Argument | None = None
     """What, if it comes with the command."""
+    back: Back | None = None
+    """It is a pulse: the coil goes back after a time."""
     function: Literal[5, 6, 15, 16] | None = None
     """Modbus function. Default: 5 for a coil, 6 for a register, 15 and 16 for several."""
     commanded: Scalar | None = None
@@ -88,6 +104,8 @@ class Verb(Table):
             raise ValueError("a coil takes 0 or 1")
         if (self.slots is None) != (self.write.stride == 0):
             raise ValueError('slots and a place by slot belong together: "coil:0 + (slot-1)*1"')
+        if self.back is not None and (self.write.area is not Area.COIL or self.value is None):
+            raise ValueError("only a single coil goes back by itself")
         if self.slots is not None:
             self.write.of_slot(self.slots)
         fitting = (5, 15) if self.write.area is Area.COIL else (6, 16)
@@ -117,7 +135,8 @@ class Verb(Table):
     def arguments(self) -> type[Arguments]:
         """What it takes."""
         slot = {_SLOT: Annotated[int, Field(ge=1, le=self.slots)]} if self.slots else {}
-        return takes(**slot, **({self.argument.name: self.argument.kind} if self.argument else {}))
+        back = {_SECONDS: Annotated[float, Field(ge=self.back.min, le=self.back.max)]} if self.back else {}
+        return takes(**slot, **back, **({self.argument.name: self.argument.kind} if self.argument else {}))
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -131,6 +150,13 @@ class Verb(Table):
         if self.how is Function.WRITE_COIL:
             words = (COIL_ON if words[0] else COIL_OFF,)
         return Request(unit, self.how, at.address, len(words), words)
+
+    def pulse(self, args: Mapping[str, Any]) -> tuple[Pulse, float] | None:
+        """Return the pulse that this begins and its seconds, None if it is none."""
+        if self.back is None or self.value is None:
+            return None
+        coil = self.write.of_slot(args.get(_SLOT, 1)).address
+        return Pulse(coil, 1 - self.value, self.orders(args)[0], self.back.commanded), args[_SECONDS]
 
     def orders(self, args: Mapping[str, Any]) -> tuple[str, Scalar]:
         """Return the point that tells of the order, and what it tells, of checked arguments."""

@@ -1,15 +1,17 @@
 """A polled Modbus device, described by a profile."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from drivers.modbus import profile
 from drivers.modbus.blocks import Block
-from drivers.modbus.codec import Refused, Reply, Request, decode_reply, encode_request
+from drivers.modbus.codec import COIL_OFF, COIL_ON, Function, Refused, Reply, Request, decode_reply, encode_request
 from drivers.modbus.codec_shape import reply_shape
 from drivers.modbus.options import ModbusOptions
 from drivers.modbus.point import Point
 from drivers.modbus.profile import load_profile
+from drivers.modbus.pulses import Pulse, Pulses
 from drivers.modbus.rates import Rates
 from drivers.modbus.simulator import ModbusSimulator
 from edge_agent.driver import (
@@ -21,6 +23,7 @@ from edge_agent.driver import (
     Quality,
     Reading,
     Record,
+    Scalar,
     Site,
     Verbs,
     Wire,
@@ -46,8 +49,8 @@ class ModbusDriver:
     sensitive: ClassVar[bool] = False
 
     def __init__(self, options: ModbusOptions, site: Site) -> None:
-        del site
         self._options = options
+        self._pulses = Pulses(site.memory)
         self._plan: list[Block] | None = None
         self._rates = Rates()
         self._commanded: dict[str, Reading] = {}
@@ -57,10 +60,11 @@ class ModbusDriver:
         return load_profile(self._options.profile)
 
     def poll(self, link: Link) -> Iterable[Record]:
-        """Read all points, block by block; the points of a block come together or not at all.
+        """End the pulses that are over, then read all points; those of a block come together or not at all.
 
         Raises Refused if the device refuses every one of them.
         """
+        self._end(link, self._pulses.over(link.monotonic()))
         raised: dict[str, bool] = {}
         for point, reply in self._answers(link):
             if isinstance(reply, Refused):
@@ -73,6 +77,7 @@ class ModbusDriver:
                     raised[code] = raised.get(code, False) or active
         yield from (Alarm(code, active) for code, active in raised.items())
         yield from self._commanded.values()
+        yield from self._pulses.changed()
 
     def verbs(self) -> Verbs:
         """The commands of the profile."""
@@ -90,6 +95,34 @@ class ModbusDriver:
         except ValueError as error:
             raise DeviceError(str(error), op=command.name) from error
         point, ordered = verb.orders(args)
+        self._tell(link, request, point, ordered, verb.pulse(args))
+        yield self._commanded[point]
+        yield from self._pulses.changed()
+
+    def due(self) -> float:
+        """When the next pulse is over."""
+        return self._pulses.due()
+
+    def release(self, link: Link) -> Iterable[Record]:
+        """End every pulse."""
+        self._end(link, self._pulses.over(math.inf))
+        yield from self._pulses.changed()
+
+    def _end(self, link: Link, over: Iterable[Pulse]) -> None:
+        """Let coils go back. One that the device refuses is told and left: to try for ever would stop the polls."""
+        for pulse in over:
+            coil = COIL_ON if pulse.rest else COIL_OFF
+            request = Request(self._options.address, Function.WRITE_COIL, pulse.coil, 1, (coil,))
+            try:
+                self._tell(link, request, pulse.point, pulse.after, None)
+            except Refused as error:
+                self._pulses.forget(range(pulse.coil, pulse.coil + 1))
+                self._commanded[pulse.point] = _unsure(pulse.point, f"it did not go back: {error.what}")
+
+    def _tell(
+        self, link: Link, request: Request, point: str, ordered: Scalar, pulse: tuple[Pulse, float] | None
+    ) -> None:
+        """Write once, and note what was ordered and what must go back."""
         # A question first: it proves that the device listens, and it shows the link whether this wire echoes, which
         # the answer to a write, equal to its request byte for byte, cannot show.
         self._read(link, self._blocks()[0])
@@ -98,11 +131,15 @@ class ModbusDriver:
         except Refused:
             raise
         except (DeviceError, LinkError):
-            why = f"{command.name} was sent but not confirmed: it may or may not have happened"
-            self._commanded[point] = Reading(point, None, prompt=True, quality=Quality.BAD, why=why)
+            self._commanded[point] = _unsure(point, "sent but not confirmed: it may or may not have happened")
+            if pulse is not None:
+                self._pulses.begin(pulse[0], link.monotonic() + pulse[1])
             raise
         self._commanded[point] = Reading(point, ordered, prompt=True)
-        yield self._commanded[point]
+        if request.function in (Function.WRITE_COIL, Function.WRITE_COILS):
+            self._pulses.forget(range(request.address, request.address + request.count))
+        if pulse is not None:
+            self._pulses.begin(pulse[0], link.monotonic() + pulse[1])
 
     def _blocks(self) -> list[Block]:
         if self._plan is None:
@@ -163,3 +200,7 @@ class ModbusDriver:
         if reply.exception:
             raise Refused(reply.exception, op=str(request))
         return reply
+
+
+def _unsure(point: str, why: str) -> Reading:
+    return Reading(point, None, prompt=True, quality=Quality.BAD, why=why)

@@ -45,6 +45,8 @@ class ModbusSimulator:
 
     def __init__(self, options: ModbusOptions, site: Site, now: Callable[[], float] = time.monotonic) -> None:
         del site
+        self.refuse_writes = False
+        """Whether it answers every write with an exception."""
         self._unit = options.address
         self._profile = load_profile(options.profile)
         self._now = now
@@ -96,7 +98,7 @@ class ModbusSimulator:
         area = _AREAS[asked.function]
         places = [(area, asked.address + i) for i in range(asked.count)]
         reading = asked.function in READS
-        if not reading and asked.function not in self._writes:
+        if not reading and (self.refuse_writes or asked.function not in self._writes):
             return Reply(self._unit, asked.function, exception=_ILLEGAL_FUNCTION)
         if not (self._legal if reading else self._writable).issuperset(places):
             return Reply(self._unit, asked.function, exception=_ILLEGAL_ADDRESS)

@@ -14,7 +14,8 @@ from edge_agent.driver import DriverClass, Record, Simulator, Site, load_driver
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.serial import SerialSettings, timing_for
 from edge_agent.links.simulated import SimulatedPort
-from edge_agent.worker import Slot, Worker
+from edge_agent.slot import Slot
+from edge_agent.worker import Worker
 
 LINE = SerialSettings("/dev/ttyEMULATED")
 ANSWER_S = 0.015

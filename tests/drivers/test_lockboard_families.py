@@ -29,7 +29,8 @@ from edge_agent.driver import (
 )
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.simulated import SimulatedPort
-from edge_agent.worker import Slot, Worker
+from edge_agent.slot import Slot
+from edge_agent.worker import Worker
 from tests.drivers import vectors
 
 VECTORS = vectors.of_driver("lockboard")

@@ -435,7 +435,9 @@ def test_a_slip_in_the_newer_keys_is_refused(keys: dict[str, Any], complaint: st
         ({"write": "holding:0", "values": [1, 2], "commanded": "x", "function": 6}, "writes one value"),
         ({"write": "holding:0", "value": 1, "commanded": "x", "slots": 3}, "belong together"),
         ({"write": "input:0", "value": 1, "commanded": "x"}, "only coils and holding"),
-        ({"write": "holding:0", "argument": {"name": "slot", "min": 0, "max": 1}}, "is taken"),
+        ({"write": "holding:0", "argument": {"name": "slot", "min": 0, "max": 1}}, "are taken"),
+        ({"write": "holding:0", "value": 1, "commanded": "x", "back": {"max": 5}}, "only a single coil"),
+        ({"write": "coil:0", "values": [1, 1], "commanded": "x", "back": {"max": 5}}, "only a single coil"),
     ],
 )
 def test_a_slip_in_a_command_is_refused(keys: dict[str, Any], complaint: str) -> None:

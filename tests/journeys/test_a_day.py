@@ -25,7 +25,8 @@ from edge_agent.links.simulated import SimulatedPort
 from edge_agent.picture import Picture
 from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import Record
-from edge_agent.worker import Slot, Worker
+from edge_agent.slot import Slot
+from edge_agent.worker import Worker
 
 DAY = 86_400.0
 EVERY = 10.0

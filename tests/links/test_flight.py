@@ -14,7 +14,8 @@ from edge_agent.links.capture import Piece, Replay, joined, lines, load
 from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.host import HostLink
 from edge_agent.records import Record
-from edge_agent.worker import Slot, Worker
+from edge_agent.slot import Slot
+from edge_agent.worker import Worker
 
 PIECES = [Piece(5.0, ">", b"\x01"), Piece(5.1, "<", b"\x02"), Piece(5.2, "<", b"\x03"), Piece(6.5, ">", b"\x04")]
 pieces = st.lists(st.builds(Piece, st.floats(0, 100), st.sampled_from("<>"), st.binary(min_size=1, max_size=8)))

@@ -11,7 +11,7 @@ from edge_agent.machine import Machine
 from edge_agent.page.source import Source
 from edge_agent.picture import ActiveAlarm, Device, Link, Picture, Storage, Totals, View, with_readings
 from edge_agent.records import Quality, Reading, Severity, Stamp, Value
-from edge_agent.worker import Statistics
+from edge_agent.slot import Statistics
 
 NOON = 1_780_027_200.0
 """2026-05-29 12:00 in Shanghai."""

@@ -6,7 +6,7 @@ from edge_agent.machine import Machine
 from edge_agent.page.overview import Overview, overview
 from edge_agent.picture import Link, Storage, Totals
 from edge_agent.records import Quality, Reading, Severity
-from edge_agent.worker import Statistics
+from edge_agent.slot import Statistics
 from tests.page.rig import BOOT, Rig, config
 
 LISTENERS = frozenset({"inputs", "front"})
