@@ -7,19 +7,21 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, get_args
 
 from edge_agent.cli.arguments import duration
 from edge_agent.cli.check import DEFAULT_FILE
-from edge_agent.clock import Clock, SystemClock
+from edge_agent.clock import SystemClock
 from edge_agent.config.file import load
+from edge_agent.config.links import Link, SerialLink
 from edge_agent.config.model import Config
 from edge_agent.driver import Driver, Site, load_driver
 from edge_agent.errors import AgentError, DeviceError, LinkError
 from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.capture import Piece, joined, lines
-from edge_agent.links.make import make_link
+from edge_agent.links.line import Parity, StopBits
+from edge_agent.links.make import line_of, make_link, tuned_link
 
 HELP = "record the bytes on one wire as JSON lines"
 _STEP = 0.1
@@ -36,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-bytes", type=int, default=100_000, help="stop after so many bytes (default: %(default)s)"
     )
     parser.add_argument("--listen", action="store_true", help="ask nobody; record what comes by itself")
+    parser.add_argument("--baud", type=int, help="speed to listen at (default: that of the link)")
+    parser.add_argument("--parity", choices=get_args(Parity), help="default: that of the link")
+    parser.add_argument("--stop-bits", type=int, choices=get_args(StopBits), help="default: those of the link")
     parser.add_argument("--protocol", default="", help="protocol to note in each line, as `decode` names it")
     parser.add_argument("--output", type=Path, help="write here instead of to standard output")
 
@@ -44,12 +49,15 @@ def run(args: argparse.Namespace) -> int:
     """Record; 0 = something was heard, 1 = the wire was silent."""
     config = load(args.file).config
     clock = SystemClock()
-    wire = _wire(config, args.link, args.file, clock)
+    link = _link(config, args)
+    wire = make_link(link, clock)
+    if not isinstance(wire, ByteLink | AskedLink):
+        raise AgentError(f"{args.link!r} carries edges and no bytes; use `probe` with the device on it")
     pieces: list[Piece] = []
     wire.tap = lambda direction, data: pieces.append(Piece(clock.monotonic(), direction, data))
     wire.open()
     try:
-        turns = iter(()) if args.listen else _turns(config, args.link, wire)
+        turns = iter(()) if args.listen else _turns(config, link, wire)
         deadline = clock.monotonic() + args.seconds
         while clock.monotonic() < deadline and sum(len(piece.data) for piece in pieces) < args.max_bytes:
             if next(turns, None) is None:
@@ -69,35 +77,36 @@ def run(args: argparse.Namespace) -> int:
     return 0 if heard else 1
 
 
-def _wire(config: Config, name: str, file: Path, clock: Clock) -> ByteLink | AskedLink:
-    link = next((link for link in config.link if link.name == name), None)
+def _link(config: Config, args: argparse.Namespace) -> Link:
+    """Return the link at the speed that was asked for; raises AgentError where nothing may or can be recorded."""
+    link = next((link for link in config.link if link.name == args.link), None)
     if link is None:
-        raise AgentError(
-            f"there is no link {name!r} in {file}; there are {', '.join(link.name for link in config.link)}"
-        )
-    readers = [d.name for d in config.device if d.link == name and load_driver(d.driver).sensitive]
+        known = ", ".join(link.name for link in config.link)
+        raise AgentError(f"there is no link {args.link!r} in {args.file}; there are {known}")
+    readers = [d.name for d in config.device if d.link == link.name and load_driver(d.driver).sensitive]
     if readers:
-        raise AgentError(f"{readers[0]!r} on {name!r} reads cards: its bytes are personal and are not recorded")
-    wire = make_link(link, clock)
-    if not isinstance(wire, ByteLink | AskedLink):
-        raise AgentError(f"{name!r} carries edges and no bytes; use `probe` with the device on it")
-    return wire
+        raise AgentError(f"{readers[0]!r} on {link.name!r} reads cards: its bytes are personal and are not recorded")
+    wanted = {key: value for key in ("baud", "parity", "stop_bits") if (value := getattr(args, key)) is not None}
+    if wanted and not isinstance(link, SerialLink):
+        raise AgentError(f"{link.name!r} is no serial port: {', '.join(wanted)} cannot be chosen")
+    return link.model_copy(update=wanted)
 
 
-def _turns(config: Config, link: str, wire: ByteLink | AskedLink) -> Iterator[str]:
-    """Ask the devices of the link round after round; yields the name of each that was asked."""
-    drivers = {d.name: load_driver(d.driver)(d.options, Site()) for d in config.device if d.link == link}
-    polled = {name: driver for name, driver in drivers.items() if isinstance(driver, Driver)}
+def _turns(config: Config, link: Link, wire: ByteLink | AskedLink) -> Iterator[str]:
+    """Ask the devices of the link round after round, each as it speaks; yields the name of each that was asked."""
+    devices = [device for device in config.device if device.link == link.name]
+    drivers = [(device, load_driver(device.driver)(device.options, Site())) for device in devices]
+    polled = [(device, driver) for device, driver in drivers if isinstance(driver, Driver)]
     while polled:
-        for name, driver in polled.items():
+        for device, driver in polled:
             try:
-                list(driver.poll(wire))
+                list(driver.poll(tuned_link(wire, line_of(device, link)) or wire))
             except DeviceError:
                 pass
             except LinkError as error:
                 if error.gone:
                     raise
-            yield name
+            yield device.name
 
 
 def _write(file: TextIO, pieces: list[Piece], args: argparse.Namespace) -> None:

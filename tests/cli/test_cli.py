@@ -66,10 +66,12 @@ def test_probe_of_a_silent_device_fails_kindly(ends: SimulatedStation, capsys: p
     assert "no answer" in capsys.readouterr().err
 
 
-def test_probe_refuses_personal_bytes(ends: SimulatedStation, capsys: pytest.CaptureFixture[str]) -> None:
-    """The bytes of a card reader are never shown."""
-    assert main(["probe", "door-reader", str(ends.path)]) == 1
-    assert "personal" in capsys.readouterr().err
+def test_probe_of_a_reader_nobody_uses_says_what_to_do(
+    ends: SimulatedStation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device that speaks by itself is listened to; silence is exit code 1."""
+    assert main(["probe", "door-reader", str(ends.path), "--for", "20ms"]) == 1
+    assert "nothing came; operate it" in capsys.readouterr().err
 
 
 def test_probe_of_an_unknown_device_names_those_that_exist(

@@ -173,7 +173,7 @@ def test_card_numbers_are_nowhere(
             ):
                 assert main(verb) == 0, verb
             for device in ("door-reader", "side-reader"):
-                assert main(["probe", device, file]) == 1
+                assert main(["probe", device, file, "--for", "20ms"]) == 1
     shown = capsys.readouterr()
     output.add("commands", shown.out)
     output.add("errors", shown.err)
