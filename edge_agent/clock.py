@@ -5,6 +5,7 @@ answers. So every record carries boot id + monotonic time + wall time + whether 
 """
 
 import ctypes
+import math
 import time
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +45,10 @@ class _Timex(ctypes.Structure):
     )
 
 
+_WORD_HOLDS_S = 0.1
+"""Each event asks several times; the kernel itself looks at its own clock once a second."""
+
+
 class SystemClock:
     """The kernel's clocks; `libc` is the C library that is asked."""
 
@@ -53,7 +58,9 @@ class SystemClock:
         except OSError:
             # Without /proc (not Linux) one start of the agent counts as one boot: safe, only less is comparable.
             self.boot_id = f"start-{time.time_ns()}"
-        self._libc = ctypes.CDLL(None, use_errno=True) if libc is None else libc
+        self._adjtimex = getattr(ctypes.CDLL(None, use_errno=True) if libc is None else libc, "adjtimex", None)
+        self._said: tuple[float, bool] = (-math.inf, False)
+        """The kernel's last word, and when it was heard."""
 
     def monotonic(self) -> float:
         """CLOCK_MONOTONIC, seconds."""
@@ -65,11 +72,15 @@ class SystemClock:
 
     def good(self) -> bool:
         """Ask adjtimex(2), read-only: it answers for chrony, ntpd and systemd-timesyncd alike."""
+        now = time.monotonic()
+        heard, said = self._said
+        if now - heard < _WORD_HOLDS_S:
+            return said
         timex = _Timex()
-        adjtimex = getattr(self._libc, "adjtimex", None)
-        if adjtimex is None or adjtimex(ctypes.byref(timex)) < 0:
-            return False
-        return not timex.status & _STA_UNSYNC
+        good = self._adjtimex is not None and self._adjtimex(ctypes.byref(timex)) >= 0
+        good = good and not timex.status & _STA_UNSYNC
+        self._said = (now, good)
+        return good
 
 
 class FakeClock:

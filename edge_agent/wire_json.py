@@ -5,6 +5,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+# Made once: `json.dumps` builds an encoder for each call that wants anything but the defaults.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
 
 def dumps(value: Mapping[str, Any]) -> str:
     """Return compact JSON text that any reader takes and SQLite can store.
@@ -12,9 +15,9 @@ def dumps(value: Mapping[str, Any]) -> str:
     Numbers that JSON does not know (infinite, not a number) become null, halves of surrogate pairs become "?".
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = _encode(value)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+        text = _encode(_finite(value))
     return text.encode("utf-8", "replace").decode()
 
 

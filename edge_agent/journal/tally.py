@@ -23,6 +23,10 @@ class Tally:
     rows: int = 0
     bytes: int = 0
 
+    def plus(self, upto: int, rows: int, size: int) -> "Tally":
+        """Return what it is with so many rows of `size` bytes more, up to the rowid `upto`."""
+        return Tally(max(self.upto, upto), self.rows + rows, self.bytes + size)
+
 
 class Tallies:
     """One Tally for each stream, as of the last commit; used by the journal's thread only."""
@@ -45,7 +49,7 @@ class Tallies:
 
         The counts are stored along with it about once a minute.
         """
-        self._sealed = {stream: self._after(stream, batch, leaving.get(stream, (0, 0))) for stream in STREAMS}
+        self._sealed = self._after(batch, leaving)
         if batch.removed or batch.restored or now_ms - self._stored_at >= _STORE_EVERY_MS:
             self._stored_at = now_ms
             for stream, tally in self._sealed.items():
@@ -66,14 +70,16 @@ class Tallies:
         upto, rows, size = self._journal.db.execute(query, (before.upto,)).fetchone()
         return Tally(upto or before.upto, before.rows + rows, before.bytes + size)
 
-    def _after(self, stream: str, batch: Batch, leaving: tuple[int, int]) -> Tally:
-        before = self._now[stream]
-        new = [row for row in batch.rows if row.stream == stream]
-        added = new + [row for row in batch.restored if row.stream == stream]
-        gone, freed = leaving
-        upto = max((pack(row.epoch, row.seq) for row in new), default=before.upto)
-        size = sum(map(row_size, added))
-        return Tally(max(upto, before.upto), before.rows + len(added) - gone, before.bytes + size - freed)
+    def _after(self, batch: Batch, leaving: Mapping[str, tuple[int, int]]) -> dict[str, Tally]:
+        after = dict(self._now)
+        for stream, (rows, freed) in leaving.items():
+            after[stream] = after[stream].plus(after[stream].upto, -rows, -freed)
+        for row in batch.rows:
+            after[row.stream] = after[row.stream].plus(pack(row.epoch, row.seq), 1, row_size(row))
+        for row in batch.restored:
+            # Of an earlier epoch: behind `upto` there are only new rows.
+            after[row.stream] = after[row.stream].plus(0, 1, row_size(row))
+        return after
 
 
 def row_size(row: Row) -> int:

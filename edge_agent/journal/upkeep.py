@@ -119,10 +119,12 @@ class Upkeep:
         log.warning("a new epoch begins: %s", why)
         return [Missing(stream, name, last[stream] + 1, END_OF_EPOCH).gap() for stream in STREAMS]
 
-    def note(self, now: Stamp, lifetime: Mapping[str, int]) -> bool:
-        """Bring side file and figures up to date, at most once a minute; return whether that was done now."""
-        if now.mono_ms < self._note_due:
-            return False
+    def note_due(self, mono: float) -> bool:
+        """Return True once a minute (`mono`: monotonic seconds)."""
+        return round(mono * 1000) >= self._note_due
+
+    def note(self, now: Stamp, lifetime: Mapping[str, int]) -> None:
+        """Bring side file and figures up to date."""
         self._note_due = now.mono_ms + _NOTE_EVERY_MS
         self._flash.measure(self._journal.lived_ms + now.mono_ms)
         self._head = Head(
@@ -134,7 +136,6 @@ class Upkeep:
             written=dict(self._flash.hours),
         )
         save(self._journal.path.parent, self._head)
-        return True
 
     def figures(self, storage: Storage) -> Storage:
         """Return `storage` with what is known here."""

@@ -1,6 +1,5 @@
 """What becomes visible once the batch it belongs to is accepted, and how it enters the picture."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -145,10 +144,13 @@ class Display:
 
 def _after(before: Storage, commits: Sequence[tuple[Batch, float]]) -> Storage:
     """Count commits in; whatever was in their way is over."""
-    added = Counter(row.stream for batch, _ in commits for row in batch.rows)
+    accepted = {stream: before.accepted.get(stream, 0) for stream in STREAMS}
+    for batch, _ in commits:
+        for row in batch.rows:
+            accepted[row.stream] += 1
     return replace(
         before,
-        accepted={stream: before.accepted.get(stream, 0) + added[stream] for stream in STREAMS},
+        accepted=accepted,
         commits=before.commits + len(commits),
         slowest_commit_s=max(before.slowest_commit_s, *(seconds for _, seconds in commits)),
         trouble="",

@@ -380,7 +380,8 @@ class Recorder:
         self._queue.durable()
         self._due = begin + self._settings.group_commit
         self._reveal()
-        if self._upkeep.note(self._time.stamp(), self._ledger.lifetime()):
+        if self._upkeep.note_due(begin):
+            self._upkeep.note(self._time.stamp(), self._ledger.lifetime())
             self._display.storage(self._upkeep.figures)
             if begin >= self._figures_at:
                 self._display.tell_journal(self._thinner, self._time.stamp())
