@@ -44,6 +44,10 @@ CATALOGUE: dict[str, AlarmKind] = {
     "battery_over_temp": AlarmKind(Severity.CRITICAL, "电池温度过高", "Battery over temperature"),
     "battery_protection": AlarmKind(Severity.MAJOR, "电池保护动作", "Battery protection is active"),
     "lock_fault": AlarmKind(Severity.WARNING, "柜门锁故障", "Lock fault"),
+    "count_mismatch": AlarmKind(
+        Severity.WARNING, "刷卡次数与开门或控制器记录不符", "Counts disagree with the door or the controller"
+    ),
+    "no_charged_batteries": AlarmKind(Severity.WARNING, "换电柜无满电电池", "No charged battery in the cabinet"),
     "sn_mismatch": AlarmKind(Severity.WARNING, "柜门未开而电池编号改变", "Battery changed behind a closed door"),
     "slot_unreadable": AlarmKind(Severity.WARNING, "仓内电池无法读取", "Battery in the slot cannot be read"),
     "device_fault": AlarmKind(Severity.MAJOR, "设备自报故障", "Device reports a fault"),

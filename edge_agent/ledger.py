@@ -2,7 +2,7 @@
 
 Buckets: `life` (since the journal's first day), `2026-11-22 13` (business day and local hour), and `undated/N` for what
 boot N counted while its clock was not known good. A day's figure is the sum of its hours, so hours and days cannot
-disagree. `recent/N` holds no counts but the swipes of boot N that the double-swipe window still needs.
+disagree. `recent/…` holds no counts but what rules must know of the latest swipes (see `rules/swipes.py`, `unique.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,10 +36,16 @@ def counts(event: Event) -> Counts:
     """
     if event.type == "correction":
         return _correction(event.data)
+    if event.type == "no_charged":
+        seconds = event.data.get("seconds")
+        return {"no_charged_s": seconds} if isinstance(seconds, int) else {}
     name = _MAINTENANCE.get(event.data.get("what")) if event.type == "maintenance" else _COUNTERS.get(event.type)
     if name is None:
         return {}
-    return {f"{name}_inferred" if event.data.get("observed") is False else name: 1}
+    if event.data.get("observed") is False:
+        return {f"{name}_inferred": 1}
+    group = event.data.get("group") if event.type == "visit" else None
+    return {name: 1} if group is None else {name: 1, f"{name}_{group}": 1}
 
 
 def _correction(data: Mapping[str, Json]) -> Counts:
@@ -56,9 +62,14 @@ _MAINTENANCE: dict[Json, str] = {
 }
 _COUNTERS = {
     "visit": "visits",
+    "staff_entry": "staff_entries",
+    "swipe": "swipes",
     "denied": "denied",
     "door_opened": "door_openings",
     "exit_button": "exits",
+    "exit_swipe": "exits",
+    "person_in": "people_in",
+    "person_out": "people_out",
     "battery_in": "batteries_in",
     "battery_out": "batteries_out",
     "swap": "swaps",

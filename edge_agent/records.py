@@ -67,6 +67,14 @@ class Stamp:
         """Return it as JSON: what a record keeps of another moment, so that it can be dated like the record itself."""
         return [self.boot, self.mono_ms, self.wall_ms, int(self.good)]
 
+    @classmethod
+    def load(cls, stored: "Json") -> "Stamp":
+        """Undo `stored`; raises TypeError and ValueError on anything else."""
+        match stored:
+            case [int(boot), int(mono_ms), int(wall_ms), int(good)]:
+                return cls(boot, mono_ms, wall_ms, bool(good))
+        raise ValueError("not a stamp")
+
 
 @dataclass(frozen=True, slots=True)
 class CardRef:

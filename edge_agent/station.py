@@ -117,7 +117,7 @@ class Station:
             _recorder_settings(config),
             self.picture,
             cabinets,
-            rules=make_rules(config, state, self.journal.ledger()),
+            rules=make_rules(config, state, self.journal.ledger(), self.place.directory),
             upkeep=self._upkeep,
         )
         self.recorder.poll_now = self._poll_now

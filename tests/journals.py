@@ -23,6 +23,7 @@ from edge_agent.picture import Picture, View
 from edge_agent.ranges import Ranges
 from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import CardRef, Event, Reading
+from edge_agent.rules.day_keys import DayKeys
 from edge_agent.rules.rule import Rule
 from edge_agent.rules.swipes import Swipes
 
@@ -92,7 +93,9 @@ class Bench:
         self.settings = Settings(CALENDAR, **settings)
         self.script = Script()
         self.cabinets: list[Cabinet] = []
-        self.make_rules: Callable[[Journal], Sequence[Rule]] = lambda journal: [Swipes(10.0, journal.ledger())]
+        self.make_rules: Callable[[Journal], Sequence[Rule]] = lambda journal: [
+            Swipes(10.0, journal.ledger(), DayKeys(journal.path.parent))
+        ]
         self.check_up_to = 1 << 30
         self.limits = Limits()
         self.cap = 512_000_000

@@ -73,6 +73,9 @@ def slot_state(slot: Slot, full_soc: float) -> SlotState:
         return "empty"
     if slot.soc_pct is not None and slot.soc_pct >= full_soc:
         return "full"
+    if slot.soc_pct is None and charger is not None and charger.value in {"full", "charging"}:
+        # A controller that shows states and no figures.
+        return "full" if charger.value == "full" else "charging"
     return "charging" if _number(slot, "current_a") > _CHARGING_A else "idle"
 
 
@@ -105,6 +108,7 @@ def cabinet_readings(slots: Sequence[Slot], full_soc: float, *, swapping: bool) 
         Reading("slots_full", states.count("full")),
         Reading("slots_empty", states.count("empty")),
         Reading("slots_fault", states.count("fault")),
+        Reading("slots_unknown", states.count("unknown")),
         Reading("batteries_available", available, prompt=True),
     ]
 

@@ -22,6 +22,8 @@ VERBS = (
     "decode",
     "tail",
     "export",
+    "batteries",
+    "card-ref",
     "ledger",
     "drivers",
 )

@@ -60,9 +60,30 @@ class Draft:
 
 def errors(draft: Draft) -> Iterator[Problem]:
     """Yield what makes the file unusable."""
-    for check in (_names_twice, _links_known, _wires_fit, _ports_free, _addresses_free, _lines_free, _cabinets_whole):
+    for check in (
+        _names_twice,
+        _links_known,
+        _wires_fit,
+        _ports_free,
+        _addresses_free,
+        _lines_free,
+        _cabinets_whole,
+        _places_known,
+    ):
         for path, text in check(draft):
             yield problem_at(path, text, draft.tree)
+
+
+def _places_known(draft: Draft) -> Found:
+    """The readers and doors of `[visits]` are those of devices."""
+    visits = draft.tree.get("visits")
+    names = {name for _, name in draft.names("device")}
+    for key in ("entry", "exit", "doors"):
+        places = visits.get(key) if isinstance(visits, Tree) else None
+        for place in places if isinstance(places, list) else ():
+            device = str(place).partition(".")[0]
+            if device not in names:
+                yield ("visits", key), f"{key}: there is no device {device!r}{suggest(device, names)}"
 
 
 def _right(adapter: TypeAdapter[Any], elements: Any, context: dict[str, Any]) -> dict[int, Any]:

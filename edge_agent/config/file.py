@@ -15,7 +15,7 @@ from edge_agent.config.model import Config, InstalledDrivers
 from edge_agent.config.positions import Path as KeyPath
 from edge_agent.config.toml import toml, toml_key
 from edge_agent.config.tree import Spot, Tree, read, spot_of
-from edge_agent.config.warnings import secrets, warnings
+from edge_agent.config.warnings import lists, secrets, warnings
 from edge_agent.driver import DriverClass
 from edge_agent.errors import ConfigError, Problem
 
@@ -68,7 +68,7 @@ def load(
     problems += errors(Draft.of(tree, drivers))
     warned: list[Problem] = []
     if config is not None and not problems:
-        for found in secrets(config, tree, drivers, warning=not ready):
+        for found in (*secrets(config, tree, drivers, warning=not ready), *lists(config, tree, warning=not ready)):
             (warned if found.warning else problems).append(found)
         warned += warnings(config, tree, drivers)
     if config is None or problems:

@@ -31,6 +31,7 @@ from edge_agent.config.types import (
     is_loopback,
     misfit,
 )
+from edge_agent.config.visits import Visits
 from edge_agent.driver import DriverClass, Options, driver_names, load_driver
 from edge_agent.units import Duration, Size
 
@@ -343,6 +344,8 @@ class Config(Table):
     """The way to the MQTT broker."""
     cards: Cards = Cards()
     """How card numbers are made unreadable."""
+    visits: Visits = Visits()
+    """What counts as a visit."""
     journal: Journal = Journal()
     """The local storage."""
     page: Page = Page()

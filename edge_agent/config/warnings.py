@@ -4,13 +4,14 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from edge_agent.card_list import load_list
 from edge_agent.config.links import SerialLink
 from edge_agent.config.messages import problem_at, suggest
 from edge_agent.config.model import RESERVED, Config
 from edge_agent.config.positions import Path as KeyPath
 from edge_agent.config.tree import Tree
 from edge_agent.driver import Actor, DriverClass, Site
-from edge_agent.errors import Problem
+from edge_agent.errors import AgentError, Problem
 
 _UNSTABLE = ("/dev/ttyUSB", "/dev/ttyACM")
 _EVERYONE = {"0.0.0.0", "::"}  # noqa: S104  (to warn about it)
@@ -36,6 +37,24 @@ def secrets(config: Config, tree: Tree, drivers: Mapping[str, DriverClass], *, w
     if readers and config.cards.key_file is None:
         text = f"key_file is missing, {readers[0]!r} reads cards – set it, or hand over the systemd credential card-key"
         yield problem_at(("cards", "key_file"), text, tree, warning=warning)
+
+
+def lists(config: Config, tree: Tree, *, warning: bool) -> Iterator[Problem]:
+    """Yield what is wrong with the lists of cards: errors for an agent about to run, warnings anywhere else."""
+    files: dict[KeyPath, Path] = {("visits", "groups", name): file for name, file in config.visits.groups.items()}
+    if config.visits.staff is not None:
+        files["visits", "staff"] = config.visits.staff
+    for path, file in files.items():
+        try:
+            cards = load_list(file)
+        except AgentError as error:
+            yield problem_at(path, f"{path[-1]}: {error}", tree, warning=warning)
+            continue
+        if old := sorted({card.key_id for card in cards} - {config.cards.key_id}):
+            text = (
+                f"{path[-1]}: {file} names cards under the key {old[0]!r}, which is not key_id – they count as others"
+            )
+            yield problem_at(path, text, tree, warning=True)
 
 
 def _findings(config: Config) -> Iterator[tuple[KeyPath, str]]:

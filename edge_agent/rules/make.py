@@ -1,9 +1,14 @@
 """The rules of a configured station, in the order in which they are asked."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from edge_agent.card_list import load_list
 from edge_agent.config.maintenance import Consumable, split
 from edge_agent.config.model import Config
+from edge_agent.ledger import LIFE, Calendar
+from edge_agent.rules import batteries, charged, passages, presence, reconcile, unique, visits
+from edge_agent.rules.day_keys import DayKeys
 from edge_agent.rules.opening import Opening
 from edge_agent.rules.rounds import Plan, Rounds
 from edge_agent.rules.rule import Rule
@@ -12,19 +17,62 @@ from edge_agent.rules.supplies import Supplies, Supply
 from edge_agent.rules.swipes import Swipes
 
 
-def make_rules(config: Config, state: Mapping[str, str], ledger: Mapping[tuple[str, str], int]) -> list[Rule]:
-    """Return them as they were when `state` and `ledger` were stored.
+def make_rules(
+    config: Config, state: Mapping[str, str], ledger: Mapping[tuple[str, str], int], directory: Path
+) -> list[Rule]:
+    """Return them as they were when `state` and `ledger` were stored; `directory` is the journal's.
 
     Who swallows or renames comes first, who judges what is left comes behind: an alarm is raised by what was counted,
-    never by a double swipe.
+    never by a double swipe. Raises AgentError if a list of cards cannot be read.
     """
     zone = config.station.zone
+    calendar = Calendar(zone, config.station.day_starts)
+    keys = DayKeys(directory)
+    lifetime = {name: count for (bucket, name), count in ledger.items() if bucket == LIFE}
     return [
-        Swipes(config.cards.double_swipe, ledger),
+        reconcile.Controllers(calendar, state.get(reconcile.KEY)),
+        *_visits(config, state, ledger, keys),
+        unique.Unique(calendar, config.visits.fewest_told, keys, state.get(unique.KEY), ledger),
+        _presence(config, state),
+        reconcile.Doors(config.visits.mismatch, lifetime),
+        *_cabinets(config, state, calendar),
         StaffPresence(state),
         *(Supplies(_supply(one), state) for one in config.consumable),
         *(Rounds(Plan(one.name, one.every, one.times, one.early, one.grace, zone), state) for one in config.round),
         Opening(config.public.doors, state),
+    ]
+
+
+def _visits(
+    config: Config, state: Mapping[str, str], ledger: Mapping[tuple[str, str], int], keys: DayKeys
+) -> list[Rule]:
+    wanted = config.visits
+    staff = load_list(wanted.staff) if wanted.staff is not None else frozenset()
+    cards = visits.Cards(staff, {name: load_list(file) for name, file in wanted.groups.items()})
+    readers = visits.Readers(frozenset(wanted.entry), frozenset(wanted.exit))
+    rules: list[Rule] = [
+        visits.Visits(readers, cards, by_cards=wanted.count_by == "cards"),
+        Swipes(config.cards.double_swipe, ledger, keys),
+    ]
+    if wanted.count_by != "cards":
+        cycle = passages.Cycle(wanted.shortest_opening, wanted.longest_opening, wanted.openings_per_visit)
+        kept = state.get(passages.KEY)
+        rules.append(passages.Passages(wanted.count_by, frozenset(wanted.doors), cycle, kept))
+    return rules
+
+
+def _presence(config: Config, state: Mapping[str, str]) -> Rule:
+    leaving = {"person_out"} if config.visits.count_by == "beams" else {"exit_button", "exit_swipe"}
+    return presence.Presence(config.visits.typical_stay, frozenset(leaving), state.get(presence.KEY))
+
+
+def _cabinets(config: Config, state: Mapping[str, str], calendar: Calendar) -> list[Rule]:
+    if not config.cabinet:
+        return []
+    slots = [name for cabinet in config.cabinet for name in cabinet.pictures[1:]]
+    return [
+        charged.Charged([cabinet.name for cabinet in config.cabinet], calendar, state),
+        batteries.Batteries(slots, state),
     ]
 
 

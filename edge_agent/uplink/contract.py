@@ -195,6 +195,8 @@ class Today(Totals):
     """Totals of a business day."""
 
     day: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+    unique_visitors_few: Literal[True] | None = None
+    """Instead of `unique_visitors`, if they are so few that somebody might be recognised."""
 
 
 class ThisHour(Totals):

@@ -17,6 +17,7 @@ from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture
 from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import CardRef, Event, Reading
+from edge_agent.rules.day_keys import DayKeys
 from edge_agent.rules.swipes import Swipes
 from tests.benchmarks.machine import bytes_written
 
@@ -92,7 +93,7 @@ def _recorder(directory: Path) -> tuple[Recorder, Callable[[], None]]:
     journal = open_journal(directory, clock.boot_id).journal
     # Without the window: hundreds of people within ten seconds would make it remember more than a station ever does.
     settings = Settings(Calendar(ZoneInfo("Asia/Shanghai"), day_time(0)), min_interval=0.0)
-    recorder = Recorder(journal, clock, settings, Picture(), rules=[Swipes(0.0, {})])
+    recorder = Recorder(journal, clock, settings, Picture(), rules=[Swipes(0.0, {}, DayKeys(None))])
     recorder.step()
     return recorder, journal.close
 
