@@ -7,7 +7,6 @@ way down is the way up reversed: nobody hands records to a journal that has clos
 import json
 import logging
 import os
-import platform
 import random
 import shutil
 import threading
@@ -55,8 +54,9 @@ from edge_agent.supervisor import Supervisor
 from edge_agent.threads import Threads
 from edge_agent.uplink.backoff import Pauses
 from edge_agent.uplink.connection import Broker, Connection, Message
+from edge_agent.uplink.info import Info
 from edge_agent.uplink.paho_connection import PahoConnection
-from edge_agent.uplink.topics import CONTRACT, Topics
+from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.uplink import Settings as UplinkSettings
 from edge_agent.uplink.uplink import Uplink
 from edge_agent.use import UseDetector, UseRule
@@ -238,7 +238,7 @@ class Station:
         config = self.config.uplink
         settings = UplinkSettings(
             topics=topics_of(self.config),
-            info=self._info,
+            info=Info(self.config, self.picture),
             broker_name=f"{config.host}:{config.port}",
             pauses=Pauses(config.reconnect.first, config.reconnect.ceiling),
             pace=config.pace,
@@ -341,25 +341,6 @@ class Station:
         waiting = sum(view.uplink.pending.values())
         visits = view.totals.lifetime.get("visits", 0)
         return f"uplink {uplink}, {waiting} records waiting, {visits} visits, {len(view.alarms)} alarms"
-
-    def _info(self) -> Mapping[str, object]:
-        station = self.config.station
-        return {
-            "contract": CONTRACT,
-            "station": station.id,
-            "name": station.name.model_dump(),
-            "region": station.region,
-            "district": station.district,
-            "timezone": station.timezone,
-            "place": station.place.model_dump(exclude_none=True) if station.place else {},
-            "devices": [
-                {"device": d.name, "driver": d.driver, "link": d.link, "label": d.label.model_dump() if d.label else {}}
-                for d in self.config.device
-            ],
-            "cabinets": [{"device": c.name, "slots": c.slots} for c in self.config.cabinet],
-            "versions": {"agent": __version__, "python": platform.python_version()},
-            "config": self.config.hash,
-        }
 
 
 def _use(device: Device) -> UseDetector | None:

@@ -56,6 +56,8 @@ class Device(Wire):
     driver: str
     link: Id
     label: Names
+    points: list[str] | None = None
+    """Names of its values, sorted: those it is known to have, and those it has told since the start."""
 
 
 class CabinetInfo(Wire):

@@ -16,6 +16,8 @@ _STATE_EXPIRY = 86_400
 PUBLIC_EXPIRY = 900
 """Seconds after which nobody is to believe the public card of a station that has fallen silent."""
 _PUBLIC_EVERY_MS = 300_000
+_INFO_EVERY_MS = 60_000
+"""Points come one by one after a start: they are told together."""
 
 
 class Retained:
@@ -35,6 +37,7 @@ class Retained:
     ) -> None:
         self._card = card
         self._public_told_ms = 0
+        self._info_looked_ms = 0
         self._unknown = unknown
         self._topics = topics
         self._picture = picture
@@ -68,8 +71,8 @@ class Retained:
         if self._tell(topics.leaf("status"), 1, holds):
             payload = payloads.status(online=True, session=self._session, now_ms=now_ms)
             return Message(topics.leaf("status"), payload, retain=True)
-        if self._tell(topics.leaf("info"), 1, holds):
-            return Message(topics.leaf("info"), payloads.encode(self._info()), retain=True)
+        if (info := self._changed_info(now_ms, holds)) is not None:
+            return info
         for alarm in self._unknown:
             if alarm not in self._picture.view.alarms and self._tell(topics.alarm(*alarm), 1, holds):
                 return Message(topics.alarm(*alarm), b"", retain=True)
@@ -86,7 +89,18 @@ class Retained:
         self._seen = view
         return None
 
+    def _changed_info(self, now_ms: int, holds: Callable[[str], bool]) -> Message | None:
+        """Return `info` if it is another one: devices tell new points, most of them right after the start."""
+        self._info_looked_ms = now_ms
+        topic = self._topics.leaf("info")
+        said = payloads.encode(self._info())
+        return Message(topic, said, retain=True) if self._tell(topic, hash(said), holds) else None
+
     def _changed(self, view: View, now_ms: int, holds: Callable[[str], bool]) -> Iterator[Message]:
+        if abs(now_ms - self._info_looked_ms) >= _INFO_EVERY_MS:
+            info = self._changed_info(now_ms, holds)
+            if info is not None:
+                yield info
         topic = self._topics.leaf("usage")
         if self._tell(topic, view.totals.changes, holds):
             yield Message(topic, payloads.usage(view.totals, now_ms), retain=True)

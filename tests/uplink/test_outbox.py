@@ -528,3 +528,27 @@ def test_nothing_recorded(store: Store) -> None:
         box.begin("abc", LARGE)
         assert classes(all_of(box)) == ["status", "info", "usage"]
         assert box.delivery.oldest_ms() is None
+
+
+def test_info_is_told_again_when_a_device_tells_new_points(store: Store) -> None:
+    """At most once a minute, and not while nothing new came."""
+    known = {"points": ["a"]}
+    reader = store.reader()
+    box = Outbox(reader, TOPICS, store.picture, Refusals(), info=lambda: dict(known), pace=0.0)
+
+    def sent_at(now_ms: int) -> list[str]:
+        store.record("room", Reading("a", float(now_ms)))
+        found = []
+        while isinstance(outgoing := box.next(0.0, now_ms), Outgoing):
+            found.append(outgoing)
+            for row in outgoing.rows:
+                box.delivery.confirm(row)
+        return [topic for topic in classes(found) if topic == "info"]
+
+    box.begin("abc", LARGE)
+    assert sent_at(1_000_000) == ["info"]
+    known["points"] = ["a", "b"]
+    assert sent_at(1_059_999) == []
+    assert sent_at(1_060_000) == ["info"]
+    assert sent_at(1_130_000) == []
+    reader.close()
