@@ -12,6 +12,7 @@ from edge_agent.driver import Actor, Arguments, Command
 from edge_agent.errors import DeviceError, LinkError
 from edge_agent.orders import Acted
 from edge_agent.records import Json
+from edge_agent.verbs import Verbs
 
 WITHIN_S = 5.0
 """Longest wait for the wire and the device together, where nobody says otherwise."""
@@ -30,15 +31,21 @@ class Actors:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._hands: dict[str, Hand] = {}
+        self._verbs: dict[str, Verbs] = {}
 
     def offer(self, device: str, driver: object, hand: Hand) -> None:
         """Take orders for `device` from now on, if its driver can act; again whenever its Worker was replaced."""
         if not isinstance(driver, Actor):
             return
         self._hands[device] = hand
-        for verb, model in driver.verbs().items():
+        self._verbs[device] = driver.verbs()
+        for verb, model in self._verbs[device].items():
             asked = partial(self._asked, device, verb, tuple(model.model_fields))
             self._gate.register(f"{device}/{verb}", _schema(model), asked)
+
+    def verbs(self, device: str) -> Verbs:
+        """Return what `device` can be told."""
+        return self._verbs.get(device, {})
 
     def act(self, device: str, command: Command, within: float = WITHIN_S) -> Acted:
         """Have `device` do it and return what was observed; raises CommandRefused with the reason.

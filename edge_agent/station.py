@@ -20,6 +20,7 @@ from edge_agent import __version__
 from edge_agent.actors import WITHIN_S, Actors
 from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, SlotLayout
 from edge_agent.cards import CardKey
+from edge_agent.climate import ClimateKeeper
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.commands import SEEN, Gate
 from edge_agent.config.cabinet import Cabinet as CabinetConfig
@@ -41,7 +42,7 @@ from edge_agent.links.make import line_of, make_link, tuned_link
 from edge_agent.links.owned import OwnedLink
 from edge_agent.maintenance import Known, MaintenanceVerbs
 from edge_agent.orders import Acted
-from edge_agent.picture import Picture
+from edge_agent.picture import Picture, View
 from edge_agent.public import Card
 from edge_agent.recorder.assembly import CABINET
 from edge_agent.recorder.recorder import Recorder
@@ -140,6 +141,8 @@ class Station:
             self._threads.start("journal", self.recorder.run, self.recorder.stop, critical=True)
             for link in self.config.link:
                 self._start_worker(link)
+            if self.config.climate:
+                self._start_climate()
             self._start_uplink()
             if self.config.page.enabled:
                 self._start_page()
@@ -164,6 +167,7 @@ class Station:
         """Stop in order: who hears, who sends, who stores."""
         if self.page is not None:
             self.page.stop()
+        self._threads.end(["climate"])
         self.stop_workers()
         self._threads.end(["disk", "uplink", "journal"])
         self._upkeep.close()
@@ -210,6 +214,24 @@ class Station:
         for slot in slots:
             self.actors.offer(slot.name, slot.driver, worker)
         return worker
+
+    def build_climate(self) -> ClimateKeeper:
+        """Build what keeps the rooms; whoever asks steps or runs it."""
+        return ClimateKeeper(
+            self.config.climate,
+            view=self._look,
+            act=self.act,
+            verbs=self.actors.verbs,
+            local_time=self._local_time,
+            monotonic=self.clock.monotonic,
+        )
+
+    def _look(self) -> View:
+        return self.picture.view
+
+    def _start_climate(self) -> None:
+        keeper = self.build_climate()
+        self._threads.start("climate", keeper.run, keeper.stop, restart=self._start_climate)
 
     def _start_worker(self, link: LinkConfig) -> None:
         worker = self.build_worker(link)

@@ -12,12 +12,14 @@ from typing import Any, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from edge_agent.config.cabinet import Cabinet
+from edge_agent.config.climate import Climate
 from edge_agent.config.links import GpiodLink, Link, ModbusTcpLink, SerialLink, TcpLink, UdpLink
+from edge_agent.config.maintenance import split
 from edge_agent.config.messages import problem_at, suggest
 from edge_agent.config.model import Device
 from edge_agent.config.positions import Path
 from edge_agent.config.tree import Tree, spot_of
-from edge_agent.driver import DriverClass, Site, Wire
+from edge_agent.driver import Actor, DriverClass, Site, Wire
 from edge_agent.errors import Problem
 
 Found: TypeAlias = Iterator[tuple[Path, str]]
@@ -33,6 +35,7 @@ class Draft:
     links: dict[int, Link]
     devices: dict[int, Device]
     cabinets: dict[int, Cabinet]
+    climates: dict[int, Climate]
 
     @classmethod
     def of(cls, tree: Tree, drivers: Mapping[str, DriverClass]) -> "Draft":
@@ -44,6 +47,7 @@ class Draft:
             _right(TypeAdapter(Link), tree.get("link"), context),
             _right(TypeAdapter(Device), tree.get("device"), context),
             _right(TypeAdapter(Cabinet), tree.get("cabinet"), context),
+            _right(TypeAdapter(Climate), tree.get("climate"), context),
         )
 
     def names(self, table: str) -> list[tuple[int, str]]:
@@ -60,16 +64,7 @@ class Draft:
 
 def errors(draft: Draft) -> Iterator[Problem]:
     """Yield what makes the file unusable."""
-    for check in (
-        _names_twice,
-        _links_known,
-        _wires_fit,
-        _ports_free,
-        _addresses_free,
-        _lines_free,
-        _cabinets_whole,
-        _places_known,
-    ):
+    for check in _CHECKS:
         for path, text in check(draft):
             yield problem_at(path, text, draft.tree)
 
@@ -241,3 +236,39 @@ def _wired(cabinet: Cabinet, key: str) -> list[str]:
     points = [slot.presence if key == "presence" else slot.lock for slot in cabinet.wiring]
     wanted = key == "presence" or cabinet.doors is not None
     return [point[0] for point in points if point is not None and wanted]
+
+
+def _climates_fit(draft: Draft) -> Found:
+    names = {name for _, name in draft.names("device")}
+    devices = {device.name: device for device in draft.devices.values()}
+    for index, climate in draft.climates.items():
+        told = (("device", climate.device), ("temperature", split(climate.temperature)[0]))
+        for key, name in (*told, ("observed", split(climate.observed)[0])):
+            if name not in names:
+                yield ("climate", index, key), f"there is no device {name!r}{suggest(name, names)}"
+        device = devices.get(climate.device)
+        if device is None:
+            continue
+        driver = draft.drivers[device.driver](device.options, Site())
+        known = driver.verbs() if isinstance(driver, Actor) else {}
+        for want in sorted({period.mode for period in climate.when} | {"off"}):
+            first = getattr(climate, want)[0]
+            if first not in known:
+                can = f"it knows {', '.join(known)}" if known else "it can be told nothing"
+                text = (
+                    f"{climate.device} cannot be told {first!r} – {can}; name what it is to be told as {want} = [...]"
+                )
+                yield ("climate", index, want if want in draft.tree["climate"][index] else "device"), text
+
+
+_CHECKS = (
+    _names_twice,
+    _links_known,
+    _wires_fit,
+    _ports_free,
+    _addresses_free,
+    _lines_free,
+    _cabinets_whole,
+    _places_known,
+    _climates_fit,
+)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from edge_agent.config.cabinet import Cabinet
+from edge_agent.config.climate import Climate
 from edge_agent.config.links import Link
 from edge_agent.config.maintenance import Consumable, Round
 from edge_agent.config.public import Public
@@ -358,6 +359,8 @@ class Config(Table):
     """The wires."""
     device: tuple[Device, ...] = ()
     """What is on the wires."""
+    climate: tuple[Climate, ...] = ()
+    """Rooms kept in their comfort band."""
     public: Public = Public()
     """What the public is told."""
     consumable: tuple[Consumable, ...] = ()
