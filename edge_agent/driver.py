@@ -96,7 +96,8 @@ class Wire(StrEnum):
 
     SERIAL = "serial"
     GPIO = "gpio"
-    """Slow contacts through gpiozero."""
+    """Slow contacts and outputs through gpiozero. An output is asked in text: `17` for its level, `17=1` to drive it
+    first; the answer is `0` or `1`, read back from the line."""
     EDGES = "gpiod"
     """Edges that must carry the kernel's timestamp, through gpiod."""
     HOST = "host"
@@ -165,11 +166,16 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class LineRequest:
-    """One GPIO line a driver needs: BCM number, bias, and which edges matter."""
+    """One GPIO line a driver needs: BCM number, bias, and which edges matter.
+
+    With a `safe` level (True = high) it is an output: at that level from its opening on until it is driven, and again
+    before it is let go of.
+    """
 
     line: int
     pull: Literal["up", "down", "none"] = "up"
     edges: Literal["both", "falling"] = "both"
+    safe: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

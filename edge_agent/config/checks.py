@@ -194,7 +194,7 @@ def _lines_free(draft: Draft) -> Found:
         chip = link.chip if isinstance(link, GpiodLink) and not link.chip.startswith("pinctrl-") else ""
         for line in _lines(driver, device):
             if (chip, line) in seen:
-                text = f"GPIO {line} is used by device {seen[chip, line]!r} already – one line serves one input"
+                text = f"GPIO {line} is used by device {seen[chip, line]!r} already – one line serves one thing"
                 yield ("device", index), text
             seen.setdefault((chip, line), device.name)
 

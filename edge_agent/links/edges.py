@@ -1,4 +1,4 @@
-"""GPIO lines whose edges matter: one link, and the places its edges can come from.
+"""GPIO lines: inputs whose edges matter, outputs that are driven; one link, and the places its lines can come from.
 
 A `LineSource` is the seam between the link and the kernel, because no stock Debian kernel can simulate GPIO lines:
 `GpiodSource` reads the kernel's own time stamps (Wiegand needs them), `gpio.GpiozeroSource` serves slow contacts, and
@@ -10,10 +10,10 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from edge_agent.clock import Clock
-from edge_agent.driver import Chunk, Edge, LineRequest, LinkError, ReplyShape, Simulator
+from edge_agent.driver import Chunk, DeviceError, Edge, LineRequest, LinkError, ReplyShape, Simulator
 
 MAX_WAITING = 4096
 """Edges kept while nobody takes them: far more than any frame or bounce has, so more is a storm."""
@@ -34,12 +34,18 @@ class LineSource(Protocol):
     def wake(self) -> None:
         """Make a waiting `read` return at once (from another thread)."""
 
+    def drive(self, line: int, *, high: bool) -> None:
+        """Bring an output to a level."""
+
+    def level(self, line: int) -> bool:
+        """Read a line, True = high."""
+
     def close(self) -> None:
-        """Release the lines; never raises."""
+        """Bring outputs to their safe level and release the lines; never raises."""
 
 
 class EdgeLink:
-    """GPIO lines owned by one Worker; the counterpart of `ByteLink` for what cannot be asked."""
+    """GPIO lines owned by one Worker; the counterpart of `ByteLink`: edges come unasked, and only outputs are asked."""
 
     def __init__(self, name: str, source: LineSource, clock: Clock) -> None:
         self.name = name
@@ -47,6 +53,7 @@ class EdgeLink:
         self._clock = clock
         self._held: list[Edge] = []
         self._open = False
+        self._outputs: frozenset[int] = frozenset()
 
     @property
     def is_open(self) -> bool:
@@ -57,6 +64,7 @@ class EdgeLink:
         """Take the lines; their present levels are the first chunk. Raises LinkError with what to do."""
         if not self._open:
             self._held = self._source.open(_merged(lines))
+            self._outputs = frozenset(line.line for line in lines if line.safe is not None)
             self._open = True
 
     def close(self) -> None:
@@ -83,10 +91,21 @@ class EdgeLink:
         self._held = []
         return Chunk(at=self._clock.monotonic(), edges=tuple(edges)) if edges else None
 
-    def ask(self, request: bytes, *, reply: ReplyShape, within: float) -> NoReturn:
-        """GPIO lines answer nothing: always LinkError."""
-        del request, reply, within
-        raise LinkError(f"{self.name} carries edges; nothing can be asked on it")
+    def ask(self, request: bytes, *, reply: ReplyShape, within: float) -> bytes:
+        """Drive and read back an output (see `Wire.GPIO`); LinkError for anything else: inputs tell by themselves."""
+        del within
+        name, _, wanted = request.decode("ascii", "replace").partition("=")
+        line = int(name) if name.isascii() and name.isdigit() else -1
+        if not self._open:
+            raise LinkError(f"{self.name} is not open", gone=True)
+        if line not in self._outputs or wanted not in {"", "0", "1"}:
+            raise LinkError(f"{self.name} carries edges; nothing can be asked on it but its outputs")
+        if wanted:
+            self._source.drive(line, high=wanted == "1")
+        answer = b"1" if self._source.level(line) else b"0"
+        if reply.find(answer) is None:
+            raise DeviceError("no valid answer in what was received", raw=answer)
+        return answer
 
     def monotonic(self) -> float:
         """See `driver.Link.monotonic`."""
@@ -117,7 +136,8 @@ class SimulatedLines:
             self._lines = {line.line: line for line in lines}
             self._queue.clear()
             now = self._clock.monotonic()
-            resting = {line.line: line.pull != "down" for line in lines}
+            self._levels |= {line.line: line.safe for line in lines if line.safe is not None}
+            resting = {line.line: line.pull != "down" for line in lines if line.safe is None}
             return [Edge(n, high=self._levels.get(n, high), at=now, initial=True) for n, high in resting.items()]
 
     def read(self, within: float) -> list[Edge]:
@@ -142,9 +162,20 @@ class SimulatedLines:
             self._woken = True
             self._changed.notify_all()
 
+    def drive(self, line: int, *, high: bool) -> None:
+        """See `LineSource.drive`."""
+        with self._changed:
+            self._levels[line] = high
+
+    def level(self, line: int) -> bool:
+        """See `LineSource.level`; also how a test sees what an output is at."""
+        with self._changed:
+            return self._levels[line]
+
     def close(self) -> None:
         """Let go of the lines; what happens until they are taken again is not seen."""
         with self._changed:
+            self._levels |= {line.line: line.safe for line in self._lines.values() if line.safe is not None}
             self._lines = {}
             self._queue.clear()
 

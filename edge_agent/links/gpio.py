@@ -1,4 +1,4 @@
-"""Slow contacts through gpiozero: doors, buttons, smoke and water detectors, pulses.
+"""Slow contacts and relays through gpiozero: doors, buttons, smoke and water detectors, pulses; siren, lamp, strike.
 
 Work happens on pin level, below gpiozero's devices: its `bounce_time` drops edges, and its devices call back from their
 own threads. Here a callback only puts the edge into a bounded queue; debouncing is the driver's.
@@ -36,6 +36,7 @@ class GpiozeroSource:
         self._factory = factory
         self._pins: dict[int, Any] = {}
         self._levels: dict[int, bool] = {}
+        self._safe: dict[int, bool] = {}
         # gpiozero keeps only weak references to callbacks.
         self._callbacks: list[Callable[[float, float], None]] = []
         self._queue: deque[Edge] = deque()
@@ -49,15 +50,19 @@ class GpiozeroSource:
         line = None
         try:
             for line in lines:
-                self._pins[line.line] = self._watch(line)
-            levels = {number: bool(pin.state) for number, pin in self._pins.items()}
+                if line.safe is None:
+                    self._pins[line.line] = self._watch(line)
+                else:
+                    self._pins[line.line] = self._hold(line.line, high=line.safe)
+            inputs = {number: pin for number, pin in self._pins.items() if number not in self._safe}
+            levels = {number: bool(pin.state) for number, pin in inputs.items()}
         except Exception as error:  # lgpio's own error class is related to no other
             self.close()
             where = f"GPIO{line.line}: " if line else ""
             raise LinkError(
                 f"{where}{error}; does the line exist, is nothing else using it, is the user in group gpio?", gone=True
             ) from error
-        self._levels = {line.line: levels[line.line] for line in lines if line.edges == "both"}
+        self._levels = {line.line: levels[line.line] for line in lines if line.edges == "both" and line.safe is None}
         now = self._clock.monotonic()
         return [Edge(number, high=high, at=now, initial=True) for number, high in levels.items()]
 
@@ -73,8 +78,26 @@ class GpiozeroSource:
         """See `LineSource.wake`."""
         self._due.set()
 
+    def drive(self, line: int, *, high: bool) -> None:
+        """See `LineSource.drive`."""
+        try:
+            self._pins[line].state = high
+        except Exception as error:  # lgpio's own error class is related to no other
+            raise LinkError(f"GPIO{line} can no longer be driven: {error}", gone=True) from error
+
+    def level(self, line: int) -> bool:
+        """See `LineSource.level`."""
+        try:
+            return bool(self._pins[line].state)
+        except Exception as error:
+            raise LinkError(f"GPIO{line} can no longer be read: {error}", gone=True) from error
+
     def close(self) -> None:
         """See `LineSource.close`."""
+        for number, high in self._safe.items():
+            with contextlib.suppress(Exception):
+                self._pins[number].state = high
+        self._safe = {}
         for pin in self._pins.values():
             with contextlib.suppress(Exception):
                 pin.when_changed = None
@@ -83,6 +106,22 @@ class GpiozeroSource:
         self._levels = {}
         self._callbacks = []
         self._queue.clear()
+
+    def _hold(self, number: int, *, high: bool) -> Any:
+        """Set a pin up as an output that is at its level from the first moment on.
+
+        gpiozero itself makes an output of an lgpio pin at low first: a relay that is on at low would click.
+        """
+        pin = self._factory.pin(number)
+        handle = getattr(self._factory, "_handle", None)
+        if handle is not None:
+            import lgpio  # noqa: PLC0415  (there where its pins are)
+
+            lgpio.gpio_claim_output(handle, number, int(high))
+        else:
+            pin.output_with_state(high)
+        self._safe[number] = high
+        return pin
 
     def _watch(self, line: LineRequest) -> Any:
         """Set a pin up as an input and queue its edges; what is right already is left alone, to make no edge."""
@@ -115,10 +154,7 @@ class GpiozeroSource:
         now = self._clock.monotonic()
         found = []
         for number, told in self._levels.items():
-            try:
-                high = bool(self._pins[number].state)
-            except Exception as error:
-                raise LinkError(f"GPIO{number} can no longer be read: {error}", gone=True) from error
+            high = self.level(number)
             if high != told:
                 self._levels[number] = high
                 found.append(Edge(number, high=high, at=now))

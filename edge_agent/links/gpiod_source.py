@@ -7,7 +7,7 @@ lost edge. Delivery order is not time order; whoever needs order sorts by `Edge.
 import contextlib
 import select
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,40 +31,31 @@ class GpiodSource:
         self._chip = chip
         self._chips = chips or _system_chips
         self._request: Any = None
+        self._safe: dict[int, bool] = {}
         self._waker: Waker | None = None
         self._poll = select.poll()
 
     def open(self, lines: Sequence[LineRequest]) -> list[Edge]:
         """See `LineSource.open`."""
         gpiod = _gpiod()
-        settings = {
-            line.line: gpiod.LineSettings(
-                direction=gpiod.line.Direction.INPUT,
-                edge_detection=gpiod.line.Edge.FALLING if line.edges == "falling" else gpiod.line.Edge.BOTH,
-                bias={
-                    "up": gpiod.line.Bias.PULL_UP,
-                    "down": gpiod.line.Bias.PULL_DOWN,
-                    "none": gpiod.line.Bias.DISABLED,
-                }[line.pull],
-                event_clock=gpiod.line.Clock.MONOTONIC,
-            )
-            for line in lines
-        }
+        settings = {line.line: _settings(gpiod, line) for line in lines}
+        inputs = [line for line in lines if line.safe is None]
         chip = self._find()
         try:
             self._request = chip.request_lines(settings, consumer="edge-agent", event_buffer_size=_KERNEL_BUFFER)
-            values = self._request.get_values([line.line for line in lines])
+            values = self._request.get_values([line.line for line in inputs])
         except (OSError, ValueError) as error:
             self.close()
             raise LinkError(f"{self._chip}: {_cure(chip, lines, error)}", gone=True) from error
         finally:
             chip.close()
+        self._safe = {line.line: line.safe for line in lines if line.safe is not None}
         self._waker = Waker()
         self._poll = select.poll()
         self._poll.register(self._request.fd, select.POLLIN)
         self._poll.register(self._waker.fileno(), select.POLLIN)
         now = time.monotonic()
-        levels = zip(lines, values, strict=True)
+        levels = zip(inputs, values, strict=True)
         return [Edge(line.line, high=bool(value), at=now, initial=True) for line, value in levels]
 
     def read(self, within: float) -> list[Edge]:
@@ -90,8 +81,23 @@ class GpiodSource:
         if waker := self._waker:
             waker.set()
 
+    def drive(self, line: int, *, high: bool) -> None:
+        """See `LineSource.drive`."""
+        value = _gpiod().line.Value
+        with self._lost():
+            self._request.set_value(line, value.ACTIVE if high else value.INACTIVE)
+
+    def level(self, line: int) -> bool:
+        """See `LineSource.level`."""
+        with self._lost():
+            return bool(self._request.get_value(line))
+
     def close(self) -> None:
         """See `LineSource.close`."""
+        safe, self._safe = self._safe, {}
+        for line, high in safe.items():
+            with contextlib.suppress(LinkError):
+                self.drive(line, high=high)
         if self._waker is not None:
             self._waker.close()
             self._waker = None
@@ -99,6 +105,13 @@ class GpiodSource:
             with contextlib.suppress(OSError):
                 self._request.release()
             self._request = None
+
+    @contextlib.contextmanager
+    def _lost(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, AttributeError) as error:  # AttributeError: the request has been released
+            raise LinkError(f"GPIO chip {self._chip} is lost ({error})", gone=True) from error
 
     def _find(self) -> Any:
         found = None
@@ -114,6 +127,20 @@ class GpiodSource:
             present = ", ".join(labels) or "none that this user may open (group gpio?)"
             raise LinkError(f"there is no GPIO chip {self._chip!r}; present: {present}", gone=True)
         return found
+
+
+def _settings(gpiod: Any, line: LineRequest) -> Any:
+    """Return how the kernel is to set up a line; an output has its safe level from the first moment on."""
+    if line.safe is not None:
+        value = gpiod.line.Value.ACTIVE if line.safe else gpiod.line.Value.INACTIVE
+        return gpiod.LineSettings(direction=gpiod.line.Direction.OUTPUT, output_value=value)
+    bias = gpiod.line.Bias
+    return gpiod.LineSettings(
+        direction=gpiod.line.Direction.INPUT,
+        edge_detection=gpiod.line.Edge.FALLING if line.edges == "falling" else gpiod.line.Edge.BOTH,
+        bias={"up": bias.PULL_UP, "down": bias.PULL_DOWN, "none": bias.DISABLED}[line.pull],
+        event_clock=gpiod.line.Clock.MONOTONIC,
+    )
 
 
 def _edge(event: Any) -> Edge:

@@ -116,9 +116,9 @@ def test_addresses_on_the_network_are_taken_once() -> None:
 def test_gpio_lines_are_taken_once() -> None:
     """One GPIO line serves one input, across devices and within one."""
     text = GOOD + '\n[[device]]\nname = "more"\nlink = "header"\ndriver = "inputs"\ncontacts = { x = { line = 17 } }\n'
-    assert said(text) == ["36: device \"more\": GPIO 17 is used by device 'inputs' already – one line serves one input"]
+    assert said(text) == ["36: device \"more\": GPIO 17 is used by device 'inputs' already – one line serves one thing"]
     assert said(GOOD.replace("line = 27", "line = 17")) == [
-        "30: device \"inputs\": GPIO 17 is used by device 'inputs' already – one line serves one input"
+        "30: device \"inputs\": GPIO 17 is used by device 'inputs' already – one line serves one thing"
     ]
 
 

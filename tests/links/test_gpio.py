@@ -15,7 +15,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from edge_agent.clock import FakeClock, SystemClock
-from edge_agent.driver import Chunk, Edge, LineRequest, LinkError, ReplyShape
+from edge_agent.driver import Chunk, DeviceError, Edge, LineRequest, LinkError, ReplyShape
 from edge_agent.links.edges import MAX_WAITING, EdgeLink, SimulatedLines
 from edge_agent.links.gpio import GpioLink
 from edge_agent.links.gpiod_source import GpiodSource
@@ -225,6 +225,87 @@ def test_edges_cannot_be_asked(link: GpioLink) -> None:
         link.ask(b"hello", reply=ReplyShape(key="any", find=lambda data: data), within=1.0)
 
 
+OUTPUT = LineRequest(17, safe=True)
+
+
+def level_shape() -> ReplyShape:
+    """What answers a question about an output."""
+    return ReplyShape("level", lambda answer: answer if answer in {b"0", b"1"} else None)
+
+
+def asked(link: EdgeLink, question: bytes) -> bytes:
+    """Ask for an output."""
+    return link.ask(question, reply=level_shape(), within=1.0)
+
+
+def test_an_output_is_safe_driven_and_safe_again(pins: MockFactory) -> None:
+    """It has its safe level from the first moment on, is read back, makes no edge, and is safe again at the end."""
+    link = GpioLink("contacts", SystemClock(), pins)
+    link.open((DOOR, OUTPUT))
+    assert levels(link.take()) == [(5, True)]
+    pin = pins.pin(17)
+    assert (pin.function, pin.state) == ("output", True)
+    assert asked(link, b"17=0") == b"0"
+    assert asked(link, b"17") == b"0"
+    assert pin.state is False
+    assert link.take() is None
+    pin.clear_states()
+    link.close()
+    assert [state.state for state in pin.states][:2] == [False, True]
+    with pytest.raises(LinkError, match="not open"):
+        asked(link, b"17")
+
+
+@pytest.mark.parametrize("question", [b"5=1", b"5", b"17=2", b"17=", b"=1", b"x", b"\xff", b""])
+def test_only_outputs_are_driven(pins: MockFactory, question: bytes) -> None:
+    """An input is never driven, whatever is asked."""
+    link = GpioLink("contacts", SystemClock(), pins)
+    link.open((DOOR, OUTPUT))
+    if question == b"17=":
+        assert asked(link, question) == b"1"
+    else:
+        with pytest.raises(LinkError, match="nothing can be asked on it but its outputs"):
+            asked(link, question)
+    assert pins.pin(5).function == "input"
+    link.close()
+
+
+def test_an_answer_nobody_wants_is_the_devices_fault(pins: MockFactory) -> None:
+    """A question whose shape takes no level is answered like any other that fits none."""
+    link = GpioLink("contacts", SystemClock(), pins)
+    link.open((OUTPUT,))
+    with pytest.raises(DeviceError):
+        link.ask(b"17", reply=ReplyShape("none", lambda _answer: None), within=1.0)
+    link.close()
+
+
+def test_an_output_that_fails_is_gone(pins: MockFactory) -> None:
+    """A pin that can be neither driven nor read is the link's error."""
+
+    class BrokenPin(MockPin):  # type: ignore[misc]
+        broken = False
+
+        def _get_state(self) -> bool:
+            if self.broken:
+                raise OSError(5, "Input/output error")
+            return bool(super()._get_state())
+
+        def _set_state(self, value: bool) -> None:
+            if self.broken:
+                raise OSError(5, "Input/output error")
+            super()._set_state(value)
+
+    pin = pins.pin(17, pin_class=BrokenPin)
+    link = GpioLink("contacts", SystemClock(), pins)
+    link.open((OUTPUT,))
+    pin.broken = True
+    for question in (b"17", b"17=1"):
+        with pytest.raises(LinkError, match="GPIO17 can no longer be") as caught:
+            asked(link, question)
+        assert caught.value.gone
+    link.close()
+
+
 # ---- the kernel's request
 
 
@@ -246,6 +327,17 @@ class StandInRequest:
     def get_values(self, lines: Iterable[int]) -> list[gpiod.line.Value]:
         """Levels now."""
         return [gpiod.line.Value.ACTIVE if self._values[line] else gpiod.line.Value.INACTIVE for line in lines]
+
+    def get_value(self, line: int) -> gpiod.line.Value:
+        """Level of one line now."""
+        (value,) = self.get_values([line])
+        return value
+
+    def set_value(self, line: int, value: gpiod.line.Value) -> None:
+        """Drive a line."""
+        if self.broken:
+            raise OSError(19, "No such device")
+        self._values[line] = bool(value)
 
     def happen(self, *events: tuple[int, bool, int, int]) -> None:
         """Let edges happen: (line, rising, time in ns, sequence number)."""
@@ -318,6 +410,31 @@ D0, D1 = LineRequest(17, edges="falling"), LineRequest(27, edges="falling")
 def kernel_link(*chips: StandInChip, label: str = "pinctrl-bcm2711") -> EdgeLink:
     """A link over the given chips."""
     return EdgeLink("door", GpiodSource(label, lambda: chips), SystemClock())
+
+
+def test_the_kernel_has_an_output_safe_from_the_first_moment(chip: StandInChip) -> None:
+    """The request itself sets the level; it is driven, read back, and safe again before the lines are given back."""
+    link = kernel_link(chip)
+    link.open((D0, LineRequest(27, safe=True)))
+    assert levels(link.take()) == [(17, True)]
+    settings = chip.asked["config"][27]
+    assert settings.direction is gpiod.line.Direction.OUTPUT
+    assert settings.output_value is gpiod.line.Value.ACTIVE
+    assert asked(link, b"27=0") == b"0"
+    link.close()
+    assert chip.request.get_value(27) is gpiod.line.Value.ACTIVE
+    assert chip.request.released
+
+
+def test_an_output_of_a_lost_chip_is_gone(chip: StandInChip) -> None:
+    """A chip that vanishes under an order is the link's error."""
+    link = kernel_link(chip)
+    link.open((LineRequest(27, safe=False),))
+    chip.request.broken = True
+    with pytest.raises(LinkError, match="is lost") as caught:
+        asked(link, b"27=1")
+    assert caught.value.gone
+    link.close()
 
 
 def test_the_kernel_is_asked_for_one_request_with_a_big_buffer(chip: StandInChip) -> None:
