@@ -7,8 +7,7 @@ from pathlib import Path
 
 from edge_agent.cli.check import DEFAULT_FILE
 from edge_agent.config.file import load
-from edge_agent.errors import JournalError
-from edge_agent.journal.file import FILE
+from edge_agent.journal.reader import file_of
 from edge_agent.journal.schema import STREAMS
 
 HELP = "write the journal out as CSV or NDJSON"
@@ -37,9 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     import sqlite_utils  # noqa: PLC0415
 
-    path = load(args.file).config.journal.dir / FILE
-    if not path.exists():
-        raise JournalError(f"{path} does not exist; has the agent run here yet?")
+    path = file_of(load(args.file).config.journal.dir)
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         db = sqlite_utils.Database(connection)

@@ -10,7 +10,7 @@ from edge_agent.config.file import load
 from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.schema import STREAMS
-from edge_agent.uplink.payloads import rfc3339
+from edge_agent.uplink.payloads import Names
 
 HELP = "show records as they are accepted"
 _LOOK_S = 0.2
@@ -27,16 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print until interrupted (or once)."""
-    reader = Reader(load(args.file).config.journal.dir)
+    config = load(args.file).config
+    reader = Reader(config.journal.dir)
     try:
         streams = args.stream or list(STREAMS)
         at = {stream: _back(reader.last(stream), args.last) for stream in streams}
         pause = threading.Event()
         while True:
+            names = Names(config.station.id, reader.epochs(), reader.offsets())
             rows = sorted((row for s in streams for row in reader.rows(s, at[s], _PAGE)), key=lambda row: row.wall_ms)
             for row in rows:
                 at[row.stream] = max(at[row.stream], (row.epoch, row.seq))
-                sys.stdout.write(line(row) + "\n")
+                sys.stdout.write(line(row, names) + "\n")
             sys.stdout.flush()
             if not rows:
                 if args.once:
@@ -46,10 +48,11 @@ def run(args: argparse.Namespace) -> int:
         reader.close()
 
 
-def line(row: Row) -> str:
-    """Time, stream and seq, device, type, body."""
-    mark = "" if row.good else "?"
-    return f"{rfc3339(row.wall_ms)}{mark} {row.stream} {row.seq} {row.device} {row.type} {row.body}"
+def line(row: Row, names: Names) -> str:
+    """Time as the centre is told it ("?" where nobody knows it), stream and seq, device, type, body."""
+    mark = "?" if names.clock(row.boot, good=row.good) == "unsynced" else ""
+    at = names.time(row.boot, row.mono_ms, row.wall_ms, row.good)
+    return f"{at}{mark} {row.stream} {row.seq} {row.device} {row.type} {row.body}"
 
 
 def _back(newest: tuple[int, int], count: int) -> tuple[int, int]:

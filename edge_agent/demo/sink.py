@@ -27,7 +27,7 @@ class Sink:
             station = topic.split("/")[4]
             for sample in body.get("samples", ()):
                 self._record(f"{station}/{body['epoch']}/tele/{sample['seq']}", sample)
-            if "id" in body:
+            if "epoch" in body and "id" in body:  # a reply has an id, too, but is no record
                 self._record(body["id"], body)
 
     def _record(self, name: str, body: dict[str, Any]) -> None:

@@ -19,11 +19,11 @@ class Reader:
     """Committed rows, nothing else."""
 
     def __init__(self, directory: Path) -> None:
-        path = directory / FILE
+        path = file_of(directory)
         try:
             self._db = connect_readonly(path)
         except sqlite3.Error as error:
-            raise JournalError(f"{path}: {error}; has the agent run here yet?") from error
+            raise JournalError(f"{path}: {error}; is this user allowed to read it?") from error
 
     def close(self) -> None:
         """Let go of the file; must happen before the writer closes."""
@@ -96,6 +96,14 @@ class Reader:
         for stream in STREAMS:
             for found in self._db.execute(f"SELECT * FROM {stream} ORDER BY id"):  # noqa: S608
                 yield _row(stream, found)
+
+
+def file_of(directory: Path) -> Path:
+    """Return the journal's file below `directory`; raises JournalError if there is none."""
+    path = directory / FILE
+    if not path.exists():
+        raise JournalError(f"{path} does not exist; has the agent run here yet?")
+    return path
 
 
 def _row(stream: str, found: tuple[int, str, str, int, int, int, int, str]) -> Row:

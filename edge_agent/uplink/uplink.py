@@ -248,7 +248,7 @@ class Uplink:
             if traffic.answered:
                 self._backoff.success()
                 if self._presence.proved():
-                    log.warning("uplink is online broker=%s pending=%s", self._settings.broker_name, traffic.pending())
+                    log.info("uplink is online broker=%s pending=%s", self._settings.broker_name, traffic.pending())
             if self._conflict and now - self._since > _STEADY_S:
                 self._conflict = False
                 self._sink.submit(STATION, [Alarm("identity_conflict", active=False)])

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.cli import VERBS, main
+from edge_agent.cli import VERBS, main, tail
 from edge_agent.demo.station import SimulatedStation
+from edge_agent.journal.journal import Row
+from edge_agent.uplink.payloads import Names
 from tests.stations import AIRCON, HEAD, READER, ROOM, Centre, centre, mosquitto, running, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +119,25 @@ def test_export_and_tail_before_the_first_run(ends: SimulatedStation, capsys: py
     """Without a journal there is a sentence, not a traceback."""
     assert main(["export", str(ends.path)]) == 1
     assert main(["tail", str(ends.path), "--once"]) == 1
-    assert capsys.readouterr().err.count("has the agent run here yet?") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert len(set(said)) == 1
+    assert "journal.db does not exist; has the agent run here yet?" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("boot", "good", "time"),
+    [
+        (1, False, "1970-01-01T00:00:01.000Z?"),
+        (2, False, "2026-09-21T14:13:25.000Z"),
+        (1, True, "1970-01-01T00:00:01.000Z"),
+    ],
+)
+def test_tail_dates_a_record_as_the_centre_is_told(boot: int, good: bool, time: str) -> None:
+    """A boot whose clock became good afterwards is dated by it; where nobody knows, a question mark stands."""
+    names = Names("s1", {1: "0123456789abcdef"}, {2: 1_790_000_000_000})
+    row = Row("usage", 1, 7, "door", "visit", boot, 5_000, 1_000, good, "{}")
+    assert tail.line(row, names) == f"{time} usage 7 door visit {{}}"
 
 
 def test_drivers_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:

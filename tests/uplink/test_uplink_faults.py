@@ -412,6 +412,7 @@ def test_a_broker_that_cuts_what_is_too_large(tmp_path: Path) -> None:
 
 def test_the_log_tells_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A broker that lets us in and takes nothing is one line in the log, however often; so is that it is well again."""
+    caplog.set_level("INFO", "edge_agent.uplink")
     with Rig.of(tmp_path) as rig:
         rig.behave(never_ack=True)
         rig.store.visits(1)
@@ -422,3 +423,4 @@ def test_the_log_tells_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         rig.drained()
         lines = [record.getMessage().split(",")[0].split(" broker=")[0] for record in caplog.records]
         assert lines == ["uplink is offline", "uplink is online"]
+        assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
