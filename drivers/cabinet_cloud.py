@@ -7,10 +7,11 @@ Source: liasica/cabservd, TEST.md and internal/brands.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.driver import Capture, DeviceError, Json
+from edge_agent.driver import Capture, Decoder, DeviceError, Json
 
 _KINDS = {
     100: "login",
@@ -34,6 +35,8 @@ _STATES: dict[str, tuple[str, Mapping[str, Json]]] = {
     "02104001": ("state", _SLOT_STATES),
     "02103001": ("door", _DOORS),
     "02118001": ("enabled", _YES),
+    "02119001": ("enabled", _YES),
+    "02140001": ("battery_present", _YES),
 }
 """Attribute -> key and what its values mean."""
 _NUMBERS = {
@@ -43,13 +46,23 @@ _NUMBERS = {
     "02108001": "current_a",
     "02113001": "temperature_c",
     "02120001": "energy_kwh",
+    "02116001": "discharged_ah",
+    "02117001": "charged_ah",
     "02109001": "soc_pct",
     "02110001": "soh_pct",
     "01111001": "voltage_v",
     "01112001": "current_a",
+    "01116001": "cell_count",
+    "01118001": "pcb_temp_c",
+    "01119001": "cell_temp_c",
+    "01120001": "battery_temp_c",
 }
 _TEXTS = {"02106001": "battery_sn"}
+_PARAMETERS = {"action": "action", "opendoor": "open_door", "cabinetsn": "cabinet_sn", "tasktoken": "task_token"}
 _LENGTH = 4
+_JSON = json.JSONDecoder()
+_BEGIN = re.compile(r"(?<![:,[])\{")
+"""A brace that is not the value of something else."""
 _SECONDS_BELOW = 100_000_000_000
 """A time below it counts seconds since 1970, one above it milliseconds."""
 
@@ -128,8 +141,14 @@ def _attribute(identifier: str, value: str) -> dict[str, Json]:
 def _answer(message: Mapping[str, Any]) -> dict[str, Json]:
     told: dict[str, Json] = {"code": message["code"], **_time(message)}
     result = message.get("result")
-    if result is not None:
-        told["result"] = _object(result) if isinstance(result, str) else result
+    if isinstance(result, str):
+        try:
+            told["result"] = _object(result)
+        except DeviceError:
+            # Some answers carry the name of the object that the cabinet failed to write out.
+            told["result"] = result
+    elif result is not None:
+        told["result"] = result
     return told
 
 
@@ -137,7 +156,7 @@ def _command(message: Mapping[str, Any]) -> dict[str, Json]:
     told: dict[str, Json] = {"command": message["c"], **_time(message)}
     param = message.get("param")
     if isinstance(param, dict):
-        told |= {key: param[name] for name, key in (("action", "action"), ("opendoor", "open_door")) if name in param}
+        told |= {key: param[name] for name, key in _PARAMETERS.items() if param.get(name, "") != ""}
     return told
 
 
@@ -157,4 +176,16 @@ def _number(text: str) -> float | None:
     return number if abs(number) < 1e15 else None
 
 
-DECODERS = {"cabinet_cloud": explain}
+def find(data: bytes, direction: str) -> bytes | None:
+    """Return the first JSON object in bytes as they came, without the length in front of it."""
+    del direction
+    text = data.decode("latin-1")  # one character a byte
+    for begin in _BEGIN.finditer(text):
+        try:
+            return data[begin.start() : _JSON.raw_decode(text, begin.start())[1]]
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+DECODERS = {"cabinet_cloud": Decoder(explain, find)}

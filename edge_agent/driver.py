@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from edge_agent.alarms import CATALOGUE
+from edge_agent.capture import Capture, Decoder
 from edge_agent.cards import CardKey
 from edge_agent.crc import crc16
 from edge_agent.errors import AgentError, DeviceError, LinkError, LinkTimeout
@@ -207,28 +208,6 @@ class Link(Protocol):
 
     def monotonic(self) -> float:
         """Return monotonic seconds: a driver without a clock of its own judges by them how fast a value changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """Bytes somebody captured and wants explained, with what is known of them.
-
-    `direction` is `request` or `response`; `kind` is `stream` for bytes as read from a line (noise, several frames);
-    `request` is what they answer, where known; `options` choose a variant: `model`, `dialect`, …
-    """
-
-    data: bytes
-    direction: str = "response"
-    kind: str = ""
-    request: bytes | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-Decoder = Callable[[Capture], dict[str, Json]]
-"""Says what a capture means, by the vectors' key names, or raises DeviceError with the reason for refusing it.
-
-A driver folder that can explain frames exports `DECODERS: Mapping[str, Decoder]`, protocol name -> decoder.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ PROTECTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Basic:
-    """Register 03; volts, amperes (+ = charging), ampere hours, °C."""
+    """Register 03; volts, amperes (+ = charging), ampere hours, °C; bit 0 of `balance_bits` is cell 1."""
 
     voltage_v: float
     current_a: float
@@ -54,6 +54,7 @@ class Basic:
     cycles: int
     production_date: str | None
     protection_bits: int
+    balance_bits: int
     software_version: str
     soc_pct: int
     charge_mos: bool
@@ -116,6 +117,7 @@ def decode_basic(data: bytes) -> Basic:
         cycles=words[4],
         production_date=_date(words[5]),
         protection_bits=words[8],
+        balance_bits=words[7] << 16 | words[6],
         software_version=f"{data[18] >> 4}.{data[18] & 0x0F}",
         soc_pct=data[19],
         charge_mos=bool(data[20] & 1),
@@ -130,7 +132,8 @@ def encode_basic(basic: Basic) -> bytes:
     day = date.fromisoformat(basic.production_date) if basic.production_date else None
     packed = ((day.year - 2000) << 9 | day.month << 5 | day.day) if day else 0
     head = (basic.voltage_v, basic.current_a, basic.remaining_ah, basic.nominal_ah)
-    words = [*(round(value * 100) for value in head), basic.cycles, packed, 0, 0, basic.protection_bits]
+    balance = (basic.balance_bits & 0xFFFF, basic.balance_bits >> 16)
+    words = [*(round(value * 100) for value in head), basic.cycles, packed, *balance, basic.protection_bits]
     major, minor = basic.software_version.split(".")
     mos = int(basic.charge_mos) | int(basic.discharge_mos) << 1
     tail = (int(major) << 4 | int(minor), basic.soc_pct, mos, basic.cell_count, len(basic.temps_c))

@@ -104,15 +104,15 @@ def decode(data: bytes) -> tuple[int, bool, bytes]:
     return data[8], data[10] == _ANSWERED, data[11:-9]
 
 
-def find_reply(received: bytes) -> bytes | None:
-    """Return the first whole, checked answer in `received`, or None."""
+def find(received: bytes, *, answer: bool = True) -> bytes | None:
+    """Return the first whole, checked answer (or question) in `received`, or None."""
     start = received.find(MAGIC)
     while start >= 0:
         size = int.from_bytes(received[start + 2 : start + 4], "big") + 2
         found = received[start : start + size]
         if size <= _OVERHEAD + _MAX_DATA:
             try:
-                if decode(found)[1]:
+                if decode(found)[1] is answer:
                     return found
             except DeviceError:
                 pass

@@ -1,29 +1,46 @@
-"""What captured bytes of Daly boards mean, in either framing.
-
-Options: `cell_count` and `temp_count` (what the board's answer to 94 says; also as `cell_count_from_94`): without them
-the filler behind the last cell cannot always be told from one.
-"""
+"""What captured bytes of Daly boards mean, in either framing."""
 
 from collections.abc import Sequence
 
 from drivers.bms import codec_a5 as a5
 from drivers.bms import map_daly
-from drivers.modbus.codec import decode_reply, decode_request
-from edge_agent.driver import Capture, DeviceError, Json
+from drivers.bms.pack import Pack
+from drivers.modbus.codec import decode_reply, decode_request, find_frames, reply_size, request_size
+from edge_agent.driver import Capture, Decoder, DeviceError, Json
+
+OPTIONS = {"cell_count": (), "temp_count": ()}
+"""What the board's answer to 94 says: without it the filler behind the last cell cannot always be told from one."""
+_ASKERS = 0x40
+"""From here on the address is that of who asks."""
 
 
 def explain(capture: Capture) -> dict[str, Json]:
-    """Explain a frame, or a `stream` of classic ones; raises DeviceError with the reason for refusing."""
+    """Explain a frame, or the answers of the classic framing in a stream together; raises DeviceError if refused."""
     if capture.kind == "stream":
-        frames = list(a5.find(capture.data))
-        if not frames:
-            raise DeviceError("no good frame in the stream", raw=capture.data)
-        return {"frames": len(frames), **_explain_frames([a5.decode(frame) for frame in frames], capture)}
+        answers = [a5.decode(frame) for frame in a5.find(capture.data)] if capture.direction == "response" else []
+        answers = [answer for answer in answers if answer[0] < _ASKERS]
+        if not answers:
+            return Decoder(_explain_one, _find)(capture)
+        noise = len(capture.data) - a5.SIZE * len(answers)
+        meaning = {"frames": len(answers), **_explain_frames(answers, capture)}
+        return meaning | ({"noise_bytes": noise} if noise else {})
+    return _explain_one(capture)
+
+
+def _find(data: bytes, direction: str) -> bytes | None:
+    """Return the first whole, checked frame of either framing."""
+    size_of = request_size if direction == "request" else reply_size
+    return next(a5.find(data), None) or next(find_frames(data, size_of), None)
+
+
+def _explain_one(capture: Capture) -> dict[str, Json]:
     if capture.data[:1] != bytes((a5.START,)):
         return _explain_modbus(capture)
     address, command, data = a5.decode(capture.data)
     if capture.direction == "request":
         return {"command": command, "host": address >> 4, "address_byte": address}
+    if address >= _ASKERS:
+        raise DeviceError(f"address: {address:02X} is that of who asks", raw=capture.data)
     return _explain_frames([(address, command, data)], capture)
 
 
@@ -71,6 +88,8 @@ def _values(command: int, parts: list[bytes], capture: Capture) -> dict[str, Jso
         return _cells(parts, capture)
     if command == a5.TEMPS:
         return {"frame": data[0], "temps_c": _temps(parts, capture)}
+    if command == a5.BALANCE:
+        return {"balance_bits": int.from_bytes(data[:6], "little")}
     if command == a5.FAULTS:
         return {"fault_bytes_hex": data[:7].hex(), "fault_code": data[7], "faults": list(a5.faults_of(data))}
     return {"data_hex": b"".join(parts).hex()}
@@ -78,7 +97,7 @@ def _values(command: int, parts: list[bytes], capture: Capture) -> dict[str, Jso
 
 def _cells(parts: list[bytes], capture: Capture) -> dict[str, Json]:
     """Explain 95: so many cells as are known to exist, else up to the first one without voltage."""
-    count = _count(capture, "cell_count", "cell_count_from_94")
+    count = capture.number("cell_count", capture.number("cell_count_from_94", 0))
     values = a5.cells_of(_in_order(parts))
     known = values[:count] if count else values[: values.index(0.0)] if 0.0 in values else values
     told: dict[str, Json] = {"frame": parts[0][0], "cells_v": list(known)}
@@ -86,7 +105,7 @@ def _cells(parts: list[bytes], capture: Capture) -> dict[str, Json]:
 
 
 def _temps(parts: list[bytes], capture: Capture) -> list[Json]:
-    count = _count(capture, "temp_count", "temp_sensors")
+    count = capture.number("temp_count", capture.number("temp_sensors", 0))
     raw = b"".join(part[1:8] for part in _in_order(parts))
     # Without a count: raw 0 and FF, which nothing measures, end the list; what stands behind them is filler.
     end = count or next((at for at, byte in enumerate(raw) if byte in {0x00, 0xFF}), len(raw))
@@ -101,13 +120,6 @@ def _in_order(parts: list[bytes]) -> list[bytes]:
     return ordered
 
 
-def _count(capture: Capture, *names: str) -> int:
-    text = next((capture.options[name] for name in names if name in capture.options), "0")
-    if not text.isdecimal():
-        raise DeviceError(f"option {names[0]}: {text!r} is no number")
-    return int(text)
-
-
 def _explain_modbus(capture: Capture) -> dict[str, Json]:
     if capture.direction == "request":
         asked = decode_request(capture.data)
@@ -115,6 +127,8 @@ def _explain_modbus(capture: Capture) -> dict[str, Json]:
         return head | {"count": asked.count} | ({"values": list(asked.values)} if asked.values else {})
     reply = decode_reply(capture.data)
     head = {"unit": reply.unit, "function": int(reply.function)}
+    if reply.unit == map_daly.D2 and not reply.exception:
+        return head | {"registers": list(reply.values), **_pack(map_daly.decode_d2(reply.values))}
     if map_daly.REPLY_BASE < reply.unit < map_daly.REPLY_BASE + 0x10:
         head["answers_unit"] = reply.unit - map_daly.REPLY_BASE + map_daly.ASK_BASE
     if reply.exception:
@@ -122,15 +136,19 @@ def _explain_modbus(capture: Capture) -> dict[str, Json]:
     head["registers"] = list(reply.values)
     start = decode_request(capture.request).address if capture.request else None
     if len(reply.values) == map_daly.VALUES[1] and start in {None, map_daly.VALUES[0]}:
-        pack = map_daly.decode_values(reply.values)
-        return head | {
-            "cells_v": list(pack.cells_v),
-            "temps_c": [round(temp) for temp in pack.temps_c],
-            "voltage_v": pack.voltage_v,
-            "current_raw_a": pack.current_a,
-            "soc_pct": pack.soc_pct,
-        }
+        return head | _pack(map_daly.decode_values(reply.values))
     if len(reply.values) == map_daly.COUNTERS[1] and start in {None, map_daly.COUNTERS[0]}:
-        fields = map_daly.decode_counters(reply.values)
+        fields = dict(map_daly.decode_counters(reply.values))
+        fields["mos_temp_c"] = fields.pop("temp_mos_c")
         return head | {key: value for key, value in fields.items() if isinstance(value, str | float | int)}
     return head
+
+
+def _pack(pack: Pack) -> dict[str, Json]:
+    return {
+        "cells_v": list(pack.cells_v),
+        "temps_c": [round(temp) for temp in pack.temps_c],
+        "voltage_v": pack.voltage_v,
+        "current_raw_a": pack.current_a,
+        "soc_pct": pack.soc_pct,
+    }

@@ -37,6 +37,22 @@ def explain(capture: Capture) -> dict[str, Json]:
     return {"register": register, **_values(register, content)}
 
 
+def find(data: bytes, direction: str) -> bytes | None:
+    """Return the first frame of either framing that can be explained."""
+    for start in range(len(data)):
+        rest = data[start:]
+        if rest[0] == _START:
+            frame = rest[: 7 + rest[3]] if len(rest) > 3 else b""
+        else:
+            frame = rest[: _UP_HEAD + int.from_bytes(rest[6:_UP_HEAD], "big") + 2]
+        try:
+            explain(Capture(frame, direction))
+        except DeviceError:
+            continue
+        return frame
+    return None
+
+
 def _explain_request(data: bytes) -> dict[str, Json]:
     access, register, content = data[1], data[2], data[4:-3]
     if access == _READ:
@@ -60,6 +76,7 @@ def _values(register: int, content: bytes) -> dict[str, Json]:
             "remaining_ah": basic.remaining_ah,
             "nominal_ah": basic.nominal_ah,
             "cycles": basic.cycles,
+            "balance_bits": basic.balance_bits,
             "production_date": basic.production_date,
             "protection_bits": basic.protection_bits,
             "protections": list(names),
@@ -104,7 +121,7 @@ def _explain_up(capture: Capture) -> dict[str, Json]:
             "remaining_ah": pack.remaining_ah,
             "full_ah": pack.full_ah,
             "cycles": pack.cycles,
-            "temp_mos_c": pack.temp_mos_c,
+            "mos_temp_c": pack.temp_mos_c,
             "temps_c": list(pack.temps_c),
             "cells_v": list(pack.cells_v),
             "charge_mos": pack.charge_mos,

@@ -1,13 +1,13 @@
-"""What captured bytes of JK boards mean.
-
-A capture of the kind `field` is the value of one tag; options: `tag` (default 132, the current) and `protocol_version`
-(default 1).
-"""
+"""What captured bytes of JK boards mean."""
 
 from drivers.bms import codec_jk as jk
 from edge_agent.driver import Capture, DeviceError, Json
 
+OPTIONS = {"tag": (), "protocol_version": ()}
+"""Of a capture of the kind `field`, the value of one tag: which (132, the current), in which version (1)."""
 _CURRENT = 0x84
+_VERSION = 0xC0
+_ALARMS = 0x8B
 _COMMANDS = {0x01: "activate", 0x02: "write", 0x03: "read", 0x05: "pair", 0x06: "read all"}
 
 
@@ -19,9 +19,16 @@ def explain(capture: Capture) -> dict[str, Json]:
     if not answered:
         asked: dict[str, Json] = {"command": command, "data_hex": data.hex()}
         return asked | ({"meaning": _COMMANDS[command]} if command in _COMMANDS else {})
-    status = jk.decode_status(data)
+    return {"command": command} | _values(jk.decode_status(data))
+
+
+def find(data: bytes, direction: str) -> bytes | None:
+    """Return the first whole, checked frame of a direction."""
+    return jk.find(data, answer=direction == "response")
+
+
+def _values(status: jk.Status) -> dict[str, Json]:
     told: dict[str, Json] = {
-        "command": command,
         "cells_v": list(status.cells_v) or None,
         "voltage_v": status.voltage_v,
         "current_a": status.current_a,
@@ -33,26 +40,18 @@ def explain(capture: Capture) -> dict[str, Json]:
         "capacity_ah": status.capacity_ah,
         "charge_mos": status.charge_mos,
         "discharge_mos": status.discharge_mos,
-        "protocol_version": status.protocol_version,
-        "alarms": list(status.alarms),
+        "protocol_version": status.protocol_version if _VERSION in status.tags else None,
+        "alarms": list(status.alarms) if _ALARMS in status.tags else None,
         "name": status.name or None,
     }
     return {key: value for key, value in told.items() if value is not None}
 
 
 def _explain_field(capture: Capture) -> dict[str, Json]:
-    tag, version = _number(capture, "tag", _CURRENT), _number(capture, "protocol_version", 1)
+    tag, version = capture.number("tag", _CURRENT), capture.number("protocol_version", 1)
+    if version > 0xFF:
+        raise DeviceError(f"option protocol_version: {version} is not one byte")
     if jk.WIDTHS.get(tag) != len(capture.data):
         raise DeviceError(f"length: tag {tag:02X} is not {len(capture.data)} bytes wide", raw=capture.data)
-    raw = int.from_bytes(capture.data, "big")
-    if tag != _CURRENT:
-        return {"tag": tag, "raw": raw}
-    current = jk.current(raw, version)
-    return {"tag": tag, "protocol_version": version, "current_a": current, "charging": current > 0}
-
-
-def _number(capture: Capture, name: str, usual: int) -> int:
-    text = capture.options.get(name, str(usual))
-    if not text.isdecimal():
-        raise DeviceError(f"option {name}: {text!r} is no number")
-    return int(text)
+    status = jk.decode_status(bytes((_VERSION, version, tag)) + capture.data)
+    return {"tag": tag, "raw": int.from_bytes(capture.data, "big"), **_values(status)}

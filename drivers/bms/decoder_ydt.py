@@ -1,7 +1,7 @@
 """What captured bytes of batteries that speak YD/T 1363 mean.
 
 An answer does not say which command it answers. The request says, if the capture has it; else the first way in which
-INFO makes sense decides. Option `dialect`: pylontech, pace, eg4, seplos; without it VER, CID1 and plausibility.
+INFO makes sense decides.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,14 @@ from drivers.bms.map_seplos_v3 import celsius
 from drivers.bms.map_ydt import ALARMS, ANALOGUE, DIALECTS, Cursor, Dialect, Module, Name, decode_modules
 from drivers.bms.map_ydt_alarms import decode_alarms
 from drivers.bms.reader_ydt import text_of
+from drivers.modbus.codec import find_frames, reply_size, request_size
 from drivers.ydt1363.codec import OK, SOIS, Frame, decode
+from drivers.ydt1363.codec import find as find_ascii
 from edge_agent.driver import Capture, DeviceError, Json
 
 Meaning = dict[str, Json]
+OPTIONS = {"dialect": tuple(DIALECTS)}
+"""Without it VER, CID1 and plausibility decide."""
 _LIMITS = 0x92
 _PARAMETERS = 0x47
 _SERIAL = frozenset((0x93, 0xC2))
@@ -39,6 +43,12 @@ def explain_pace_seplos(capture: Capture) -> Meaning:
     frame = decode(capture.data)
     head: Meaning = {"ver": frame.ver, "adr": frame.adr, "cid1": frame.cid1, "cid2_or_rtn": frame.cid2}
     return head | _explain(frame, capture, [DIALECTS[name] for name in ("pace", "eg4", "seplos")])
+
+
+def find(data: bytes, direction: str) -> bytes | None:
+    """Return the first whole, checked frame, in ASCII or of a third-generation Seplos."""
+    size_of = request_size if direction == "request" else reply_size
+    return find_ascii(data, lambda _: True) or next(find_frames(data, size_of), None)
 
 
 def _explain(frame: Frame, capture: Capture, dialects: list[Dialect]) -> Meaning:

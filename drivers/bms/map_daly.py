@@ -3,7 +3,8 @@
 A board is asked as unit 80 + number (81 alone) and answers as unit 50 + number (51). Function 03; 0000–003F holds
 cells, temperatures, voltage, current and charge, 0041–007E counters and switches. Source: syssi/esphome-daly-bms
 `docs/protocol-register-map.md` (column p81) and `docs/pdus/ess-dl-bms-41_260321_0323.txt` (captured, one board). That
-further boards on a pair count on from 81 is inferred.
+further boards on a pair count on from 81 is inferred. Over Bluetooth they answer as unit D2, with room for 32 cells
+instead of 48: what follows those lies 10 lower (same source, column D2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from edge_agent.driver import DeviceError
 
 ASK_BASE = 0x80
 REPLY_BASE = 0x50
+D2 = 0xD2
+"""Unit of the Bluetooth variant."""
 VALUES = (0x0000, 64)
 """First register and count of the first block."""
 COUNTERS = (0x0041, 62)
@@ -43,6 +46,13 @@ def decode_values(words: Sequence[int]) -> Pack:
         temps_c=tuple(float(word - _TEMP_ZERO) for word in words[0x30 : 0x30 + temps]),
         protections=None,
     )
+
+
+def decode_d2(words: Sequence[int]) -> Pack:
+    """Decode the Bluetooth variant from 0000 on; raises DeviceError if too short, or if the counts cannot be."""
+    if len(words) <= 0x32:
+        raise DeviceError(f"{len(words)} registers are too few", op="read 0000")
+    return decode_values((*words[:0x20], *bytes(0x10), *words[0x20:0x2B], 0, words[0x31], words[0x32]))
 
 
 def decode_counters(words: Sequence[int]) -> Mapping[str, object]:

@@ -11,7 +11,7 @@ class JkReader:
 
     def read(self, ask: Ask) -> Pack:
         """See Reader."""
-        answer = ask(Question(jk.request(), ReplyShape(("jk",), jk.find_reply)))
+        answer = ask(Question(jk.request(), ReplyShape(("jk",), jk.find)))
         status = jk.decode_status(jk.decode(answer)[2])
         if status.voltage_v is None or not status.cells_v:
             raise DeviceError("neither cells nor voltage in the answer", op="read all", raw=answer)

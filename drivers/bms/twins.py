@@ -52,6 +52,7 @@ def _jbd_dd(board: Board, request: bytes) -> bytes:
             nominal_ah=pack.full_ah or 0.0,
             cycles=pack.cycles or 0,
             production_date=pack.production_date,
+            balance_bits=0,
             protection_bits=sum(1 << dd.PROTECTIONS.index(name) for name in pack.protections or ()),
             software_version="8.0",
             soc_pct=round(pack.soc_pct or 0.0),

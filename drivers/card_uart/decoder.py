@@ -1,8 +1,11 @@
 """What captured bytes of a card reader mean; only for captures that somebody hands over on purpose."""
 
+from typing import get_args
+
 from drivers.card_uart.codec import Card, Framer, Rejected, Variant, decode
 from edge_agent.driver import Capture, DeviceError, Json
 
+OPTIONS = {"variant": get_args(Variant)}
 _CRLF_AT = slice(11, 13)
 
 

@@ -3,6 +3,8 @@
 from drivers.ds18b20 import codec
 from edge_agent.driver import Capture, DeviceError, Json
 
+OPTIONS = {"w1_slave": ()}
+
 
 def explain(capture: Capture) -> dict[str, Json]:
     """Explain nine bytes, or with kind `field` the temperature word alone; raises DeviceError.

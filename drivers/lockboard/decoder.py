@@ -1,14 +1,14 @@
-"""What captured bytes of a lock board mean.
+"""What captured bytes of a lock board mean."""
 
-Options: `locks` (how many the board reports), `set_bit` (what a set bit means: closed or open), `feedback`
-(8A/80: `door_closing` or `door_opening`, the makers' words for the same).
-"""
+from collections.abc import Callable, Iterable
 
 from drivers.lockboard import codec_8a80 as old
 from drivers.lockboard import codec_kerong as kerong
 from drivers.lockboard import codec_wkly as wkly
 from edge_agent.driver import Capture, DeviceError, Json
 
+OPTIONS = {"locks": (), "set_bit": ("closed", "open"), "feedback": ("door_closing", "door_opening")}
+"""How many locks the board reports, what a set bit means, and the makers' words for the same."""
 _DEFAULT_LOCKS = 12
 _WKLY_ACTIONS = {
     wkly.OPEN_MANY: "open_many",
@@ -59,13 +59,14 @@ def explain_8a80(capture: Capture) -> dict[str, Json]:
 
 
 def explain_wkly(capture: Capture) -> dict[str, Json]:
-    """Explain a frame of the WKLY family, or the first good one of a `stream`; raises DeviceError."""
-    if capture.kind == "stream":
-        frames = [frame for frame, _ in wkly.find(capture.data)]
-        if not frames:
-            raise DeviceError("no good frame in the stream", raw=capture.data)
-        return {"frames": len(frames), **_wkly(frames[0], capture)}
+    """Explain a frame of the WKLY family; raises DeviceError with the reason for refusing."""
     return _wkly(wkly.decode(capture.data), capture)
+
+
+def find_wkly(data: bytes, direction: str) -> bytes | None:
+    """Return the first whole, checked frame; nothing in it says who sent it."""
+    del direction
+    return next((frame for _, frame in wkly.find(data)), None)
 
 
 def explain_kerong(capture: Capture) -> dict[str, Json]:
@@ -94,6 +95,29 @@ def explain_kerong(capture: Capture) -> dict[str, Json]:
         meaning |= _bits(frame.data[:2], capture, kerong.LOCKS_16)
         meaning["infrared_set"] = [lock for lock, bit in enumerate(infrared, start=1) if bit]
     return meaning
+
+
+def _by_trying(
+    explain: Callable[[Capture], dict[str, Json]], sizes: Iterable[int]
+) -> Callable[[bytes, str], bytes | None]:
+    """Return what finds the first frame of one of these sizes that can be explained: nothing else marks its end."""
+
+    def find(data: bytes, direction: str) -> bytes | None:
+        for start in range(len(data)):
+            for size in sizes:
+                frame = data[start : start + size]
+                try:
+                    explain(Capture(frame, direction))
+                except DeviceError:
+                    continue
+                return frame
+        return None
+
+    return find
+
+
+find_8a80 = _by_trying(explain_8a80, range(5, 5 + old.groups(old.MAX_LOCKS)))
+find_kerong = _by_trying(explain_kerong, (9, 5, 6 + kerong.BYTES_48, 6))
 
 
 def _bitmap(bitmap: bytes, capture: Capture) -> dict[str, Json]:
@@ -162,10 +186,7 @@ def _bits(data: bytes, capture: Capture, locks: int) -> dict[str, Json]:
 
 
 def _locks(capture: Capture, room: int, usual: int) -> int:
-    text = capture.options.get("locks", str(usual))
-    if not text.isdecimal():
-        raise DeviceError(f"option locks: {text!r} is no number")
-    return min(int(text), room)
+    return min(capture.number("locks", usual), room)
 
 
 def _state(state: int, capture: Capture) -> str:

@@ -14,7 +14,8 @@ from edge_agent.driver import crc16 as crc16  # noqa: PLC0414  (batteries that s
 
 EXCEPTION = 0x80
 """Bit set in the function of an exception reply."""
-_EXCEPTION_SIZE = 5
+EXCEPTION_SIZE = 5
+"""Bytes of an exception reply."""
 WRITE_REPLY_SIZE = 8
 """Bytes of the answer to a write."""
 _MIN_SIZE = 4
@@ -209,7 +210,7 @@ def reply_size(data: bytes) -> int:
     if len(data) < _MIN_SIZE or data[1] & ~EXCEPTION not in _KNOWN:
         return 0
     if data[1] & EXCEPTION:
-        return _EXCEPTION_SIZE if data[2] else 0
+        return EXCEPTION_SIZE if data[2] else 0
     if data[1] not in READS:
         return WRITE_REPLY_SIZE
     even = data[1] in BIT_READS or data[2] % 2 == 0
@@ -222,17 +223,18 @@ def find_frames(data: bytes, size_of: Callable[[bytes], int]) -> Iterator[bytes]
     while start + _MIN_SIZE <= len(data):
         size = size_of(data[start:])
         frame = data[start : start + size]
-        if size and len(frame) == size and _sealed(frame):
+        if size and len(frame) == size and is_sealed(frame):
             yield frame
             start += size
         else:
             start += 1
 
 
-def _sealed(frame: bytes) -> bool:
-    return crc16(frame[:-2]).to_bytes(2, "little") == frame[-2:]
+def is_sealed(frame: bytes) -> bool:
+    """Return whether a frame ends with its CRC."""
+    return len(frame) >= _MIN_SIZE and crc16(frame[:-2]).to_bytes(2, "little") == frame[-2:]
 
 
 def _check(frame: bytes) -> None:
-    if not _sealed(frame):
+    if not is_sealed(frame):
         raise DeviceError("wrong CRC", raw=frame)

@@ -1,16 +1,18 @@
 """What captured Modbus frames mean: the frame itself, and with a known model the values of its registers.
 
-A reply does not say which registers it carries. They are known from its request, from the option `answers_register`,
-from a fitting request just before it (option `request_before`, hexadecimal), or where so many registers in a row make
-sense at only one place of the model's map; else they stay bare registers.
+What a reply answers is known from its request, or from a fitting one just before it (option `request_before`,
+hexadecimal).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
+from drivers.modbus import models
 from drivers.modbus.codec import (
     BIT_READS,
     COIL_OFF,
     COIL_ON,
+    EXCEPTION,
+    EXCEPTION_SIZE,
     EXCEPTIONS,
     READS,
     SINGLE_WRITES,
@@ -20,68 +22,65 @@ from drivers.modbus.codec import (
     decode_reply,
     decode_request,
     find_frames,
+    is_sealed,
     reply_size,
     request_size,
 )
-from drivers.modbus.place import Area
-from drivers.modbus.point import Point
-from drivers.modbus.profile import load_profile, shipped
-from edge_agent.driver import Capture, Decoder, DeviceError, Json, Quality
+from edge_agent.driver import Capture, Decoder, DeviceError, Json
 
-_MODELS = {
-    "XY-MD02/SHT20": "xy-md02",
-    "XY-MD02": "xy-md02",
-    "SHT20": "xy-md02",
-    "RS-WS-N01": "rs-ws-n01",
-    "RS-KTC-N01": "rs-ktc-n01",
-    "ONOKOM AIR": "onokom-air",
-    "Haier YCJ-A002": "haier-ycj-a002",
-    "Gree COM-BMS": "gree-com-bms",
-    "SDM": "eastron-sdm630",
-    "SDM120": "eastron-sdm120",
-    "SDM230": "eastron-sdm230",
-    "SDM630": "eastron-sdm630",
-    "DDSU666": "chint-ddsu666",
-    "PZEM": "pzem-016",
-    "PZEM-004T": "pzem-016",
-    "PZEM-016": "pzem-016",
+_OTHER_FUNCTIONS = {
+    0x07: "read exception status",
+    0x08: "diagnostics",
+    0x0B: "get comm event counter",
+    0x0C: "get comm event log",
+    0x11: "report server ID",
+    0x14: "read file record",
+    0x15: "write file record",
+    0x16: "mask write register",
+    0x17: "read/write multiple registers",
+    0x18: "read FIFO queue",
+    0x2B: "encapsulated interface transport",
 }
-"""Model as vector files name it -> profile; every profile's own name is known too."""
-_SINGLE_PHASE = "eastron-sdm120"
-"""The registers of one phase are the same in all SDM meters; their names are those of a single-phase one."""
-_NAMES = {"humidity_pct": "humidity_rh", "over_power": "alarm"}
-"""Point -> key in vector files, where they differ."""
-_WORD_ORDERS = {"ABCD": "big", "CDAB": "little"}
+"""Functions of the specification that are only named here (6.7 to 6.21)."""
 
 
 def explain(capture: Capture) -> dict[str, Json]:
     """Explain a request or a reply; raises DeviceError with the reason for refusing it."""
+    if is_sealed(capture.data) and capture.data[1] & ~EXCEPTION not in set(Function):
+        return _of_another_function(capture)
     if capture.direction == "request":
-        frame, noise = _frame(capture, request_size)
-        return _noted(_of_request(decode_request(frame)), noise)
-    frame, noise = _frame(capture, reply_size)
-    reply = decode_reply(frame)
+        request = decode_request(capture.data)
+        return _of_request(request) | models.of_request(request, capture.options)
+    reply = decode_reply(capture.data)
     asked = _asked(capture, reply)
-    return _noted(_of_reply(reply, asked) | _meaning(reply, asked, capture.options), noise)
+    return _of_reply(reply, asked) | models.of_reply(reply, asked, capture)
+
+
+def find(data: bytes, direction: str) -> bytes | None:
+    """Return the first whole frame with a good CRC."""
+    return next(find_frames(data, request_size if direction == "request" else reply_size), None)
 
 
 DECODERS: Mapping[str, Decoder] = dict.fromkeys(
-    ("modbus_rtu", "modbus_temp_humidity", "modbus_ac", "modbus_energy", "modbus_io"), explain
+    ("modbus_rtu", "modbus_temp_humidity", "modbus_ac", "modbus_energy", "modbus_io"),
+    Decoder(explain, find, {"model": models.NAMES, "answers_register": (), "scale": ()}),
 )
 
 
-def _frame(capture: Capture, size_of: Callable[[bytes], int]) -> tuple[bytes, int]:
-    """Return the frame, and how many bytes of noise stood around it; only a stream may have any."""
-    if capture.kind != "stream":
-        return capture.data, 0
-    found = next(find_frames(capture.data, size_of), None)
-    if found is None:
-        raise DeviceError("no frame with a good CRC in it", raw=capture.data)
-    return found, len(capture.data) - len(found)
+def _of_another_function(capture: Capture) -> dict[str, Json]:
+    """Explain a frame of a function that no device here is asked for, as far as every Modbus frame is alike."""
+    frame = capture.data
+    told: dict[str, Json] = {"unit": frame[0], "function": frame[1] & ~EXCEPTION}
+    if frame[1] & EXCEPTION:
+        if len(frame) != EXCEPTION_SIZE:
+            raise DeviceError(f"{len(frame)} bytes are no exception reply, {EXCEPTION_SIZE} would be", raw=frame)
+        return told | _refusal(frame[2])
+    told |= {"meaning": _OTHER_FUNCTIONS.get(frame[1], "a function of the maker's"), "data_hex": frame[2:-2].hex()}
+    return told | models.of_function(frame[1], capture.options)
 
 
-def _noted(decoded: dict[str, Json], noise: int) -> dict[str, Json]:
-    return decoded | {"noise_bytes": noise} if noise else decoded
+def _refusal(code: int) -> dict[str, Json]:
+    return {"exception": code, "meaning": EXCEPTIONS.get(code, "unknown")}
 
 
 def _asked(capture: Capture, reply: Reply) -> Request | None:
@@ -125,7 +124,7 @@ def _of_request(request: Request) -> dict[str, Json]:
 def _of_reply(reply: Reply, asked: Request | None) -> dict[str, Json]:
     told: dict[str, Json] = {"unit": reply.unit, "function": int(reply.function)}
     if reply.exception:
-        return told | {"exception": reply.exception, "meaning": EXCEPTIONS.get(reply.exception, "unknown")}
+        return told | _refusal(reply.exception)
     if reply.function in BIT_READS:
         bits: list[Json] = [bool(bit) for bit in reply.values[: asked.count if asked else None]]
         return told | {"coils" if reply.function is Function.READ_COILS else "inputs": bits}
@@ -135,47 +134,3 @@ def _of_reply(reply: Reply, asked: Request | None) -> dict[str, Json]:
     if reply.function is Function.WRITE_COIL and reply.values[0] in (COIL_ON, COIL_OFF):
         return told | {"coil": reply.values[0] == COIL_ON}
     return told | ({"value": reply.values[0]} if reply.function in SINGLE_WRITES else {"count": reply.count})
-
-
-def _meaning(reply: Reply, asked: Request | None, options: Mapping[str, str]) -> dict[str, Json]:
-    """Say what the registers mean in the map of the model, as far as model and place are known."""
-    points = _points(options.get("model", ""), reply.function)
-    if reply.exception or not points:
-        return {}
-    start = asked.address if asked else _start(points, len(reply.values), options.get("answers_register"))
-    if start is None:
-        return {}
-    told: dict[str, Json] = {"answers_register": start}
-    for point in points:
-        first = point.at.address - start
-        if first < 0 or first + point.width > len(reply.values):
-            continue
-        reading = point.read(reply.values[first : first + point.width])
-        if reading.quality is Quality.GOOD:
-            value = reading.value
-            told[_NAMES.get(point.name, point.name)] = list(value) if isinstance(value, tuple) else value
-            if point.width > 1 and point.word_order in _WORD_ORDERS:
-                told["word_order"] = _WORD_ORDERS[point.word_order]
-    return told
-
-
-def _points(model: str, function: Function) -> list[Point]:
-    name = _MODELS.get(model, model)
-    if name not in shipped():
-        return []
-    area = next((area for area in Area if area.read is function), None)
-    points = {point.at.address: point for point in load_profile(name).points if point.at.area is area}
-    if model == "SDM":
-        points |= {one.at.address: one for one in load_profile(_SINGLE_PHASE).points}
-    return list(points.values())
-
-
-def _start(points: Sequence[Point], count: int, given: str | None) -> int | None:
-    """Return the first register of a reply: the one given, else the only place where whole points fill it up."""
-    if given is not None:
-        return int(given) if given.isdecimal() else None
-    covered = {point.at.address + i for point in points for i in range(point.width)}
-    begins = {point.at.address for point in points}
-    ends = {point.at.address + point.width for point in points}
-    places = [start for start in begins if start + count in ends and covered.issuperset(range(start, start + count))]
-    return places[0] if len(places) == 1 else None

@@ -1,25 +1,27 @@
 """What captured OSDP packets mean; only for captures that somebody hands over on purpose."""
 
-from drivers.osdp import meanings
-from drivers.osdp.codec import ENCRYPTED, Packet, decode, find
+from drivers.osdp import codec, meanings
+from drivers.osdp.codec import ENCRYPTED, Packet, decode
 from drivers.osdp.session import session_keys
 from edge_agent.driver import Capture, DeviceError, Json
 
+OPTIONS = {"cp_random_hex": ()}
 _KEY_BYTES = 16
 _RANDOM_BYTES = 8
 
 
 def explain(capture: Capture) -> dict[str, Json]:
-    """Explain one packet, or a `stream` of them; raises DeviceError with the reason for refusing."""
-    if capture.kind == "stream":
-        packets: list[Json] = [_explain(packet) for packet, _ in find(capture.data)]
-        if not packets:
-            raise DeviceError("no good packet in the stream")
-        return {"packets": packets}
+    """Explain one packet; raises DeviceError with the reason for refusing."""
     packet = decode(capture.data)
     if capture.request is not None and packet.address != decode(capture.request).address:
         raise DeviceError("it does not answer the request: another address")
     return _explain(packet)
+
+
+def find(data: bytes, direction: str) -> bytes | None:
+    """Return the first whole, checked packet, whoever sent it: that stands in its address."""
+    del direction
+    return next((frame for _, frame in codec.find(data)), None)
 
 
 def explain_session(capture: Capture) -> dict[str, Json]:

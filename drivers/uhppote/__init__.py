@@ -4,8 +4,9 @@ from drivers.uhppote.decoder import explain
 from drivers.uhppote.driver import Uhppote
 from drivers.uhppote.options import UhppoteOptions as Options
 from drivers.uhppote.simulator import UhppoteSimulator as Simulator
+from edge_agent.driver import Decoder
 
 DRIVER = Uhppote
-DECODERS = {"uhppote": explain}
+DECODERS = {"uhppote": Decoder(explain)}
 
 __all__ = ["DECODERS", "DRIVER", "Options", "Simulator"]

@@ -16,11 +16,11 @@ def explain(capture: Capture) -> dict[str, Json]:
         values["system_datetime"] = f"{date}T{time}" if date and time else None
         if values["event_index"] == 0:
             # No event yet: the other fields of it mean nothing.
-            return {name: value for name, value in values.items() if name not in _EVENT_ONLY}
+            return values | dict.fromkeys(_EVENT_ONLY)
     return values
 
 
-_EVENT_ONLY = {field.name for field in codec.STORED} - {"event_index"}
+_EVENT_ONLY = [field.name for field in codec.STORED if field.name != "event_index"]
 
 
 def _asked(request: bytes) -> tuple[int, int, int | None]:

@@ -6,6 +6,8 @@ from edge_agent.driver import Capture, DeviceError, Json
 _NAMES = {"w26": "W26", "w34": "W34", "w37_h10302": "W37-H10302", "w37_h10304": "W37-H10304"}
 _KEY_BITS = (4, 8)
 
+OPTIONS = {"bit_count": (), "format": (*_NAMES, *_NAMES.values())}
+
 
 def explain(capture: Capture) -> dict[str, Json]:
     """Explain a frame given as a right-aligned big-endian integer; raises DeviceError with the reason for refusing.

@@ -89,7 +89,8 @@ def test_jbd_requests_that_are_none() -> None:
         (a5.TEMPS, bytes((1, 30, 255, 0, 0, 0, 0, 0)), {"temps_c": [-10], "frame": 1}),
         (a5.CELLS, bytes((1, 0x0C, 0xE4, 0, 0, 0, 0, 0)), {"cells_v": [3.3]}),
         (a5.FAULTS, a5.encode_faults(("short_circuit",)), {"faults": ["short_circuit"]}),
-        (a5.BALANCE, bytes(8), {"command": 151, "data_hex": "00" * 8}),
+        (a5.BALANCE, b"\x05\x80" + bytes(6), {"command": 151, "balance_bits": 0x8005}),
+        (0x99, bytes(8), {"command": 153, "data_hex": "00" * 8}),
     ],
 )
 def test_daly_frames_beyond_the_captured_ones(command: int, data: bytes, expected: dict[str, object]) -> None:
@@ -138,8 +139,10 @@ def test_jk_frames_beyond_the_captured_one() -> None:
     short = explain("bms_jk", jk.frame(jk.READ_ALL, b"\x83\x14\xef\x84\x27\x74\x77\x01\x85\x10", answer=True))
     assert (short["voltage_v"], short["current_a"], "soc_pct" in short) == (53.59, -1.0, False)
     assert explain("bms_jk", b"\x27\x10", kind="field", protocol_version="0")["current_a"] == 0.0
-    assert explain("bms_jk", b"\x10", kind="field", tag="133") == {"tag": 133, "raw": 16}
-    for options in ({"tag": "many"}, {"tag": "133"}):
+    told = explain("bms_jk", b"\x10", kind="field", tag="0x85")
+    assert told == {"tag": 133, "raw": 16, "soc_pct": 16, "protocol_version": 1}
+    assert explain("bms_jk", b"\x00\x07", kind="field", tag="143")["raw"] == 7
+    for options in ({"tag": "many"}, {"tag": "133"}, {"tag": "-1"}, {"protocol_version": "256"}):
         with pytest.raises(DeviceError):
             explain("bms_jk", b"\x27\x10", kind="field", **options)
     with pytest.raises(DeviceError, match="no list of cells"):
@@ -272,7 +275,7 @@ def test_any_bytes_are_explained_or_refused(data: bytes, protocol: str, directio
         dd.reply(3, data.ljust(23, b"\x02")),
         up.reply(1, up.STATUS, data),
         up.reply(1, up.PARAMETERS, data),
-        *(a5.reply(command, eight) for command in (0x90, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96, 0x98)),
+        *(a5.reply(command, eight) for command in range(0x90, 0x9A)),
         jk.frame(jk.READ_ALL, b"\x79" + data, answer=True),
         seal(bytes((0x51, 3, len(data) & 0xFE)) + data[: len(data) & 0xFE]),
         seal(bytes((1, 4, 52)) + data[:52].ljust(52, b"\x0c")),

@@ -555,12 +555,12 @@ def test_firmware_6_62_and_other_controllers() -> None:
 
 
 def test_a_status_without_events_tells_none() -> None:
-    """With index 0 the event fields mean nothing and are left out."""
+    """With index 0 the event fields mean nothing: each is told to be none."""
     frame = codec.encode(codec.GET_STATUS, SERIAL, {"system_time": "10:00:00"}, "response")
     meaning = explain(Capture(frame))
     assert meaning["event_index"] == 0
     assert meaning["system_datetime"] is None
-    assert "card" not in meaning
+    assert meaning["card"] is None
 
 
 def test_over_the_real_loopback_with_every_answer_twice() -> None:
