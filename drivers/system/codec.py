@@ -47,9 +47,11 @@ def available_mb(text: str) -> int | None:
 def room(text: str) -> tuple[int, float] | None:
     """Return free MB and used percent of a file system from its size and free bytes."""
     words = text.split()
-    if len(words) != 2 or not all(word.isdecimal() for word in words) or words[0] == "0":
+    if len(words) != 2 or not all(word.isdecimal() for word in words):
         return None
     size, free = map(int, words)
+    if size == 0:
+        return None
     return round(free / 1e6), round(100 * (size - free) / size, 1)
 
 

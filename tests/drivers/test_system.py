@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers.system import DRIVER, Options, Simulator, codec
@@ -153,6 +153,7 @@ def test_this_machine_can_be_read(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=120) | st.text("0123456789abcdefx:. \n\t-", max_size=120))
+@example("00 0")
 def test_any_text_is_a_figure_or_nothing(text: str) -> None:
     """No content of a file makes the codec raise."""
     for function in (codec.flags, codec.celsius, codec.uptime, codec.available_mb, codec.room, codec.wear_pct):
