@@ -172,7 +172,7 @@ def _kernel_factory() -> Any:
         return _lgpio_factory()
     except ImportError as error:
         raise LinkError(
-            f"no GPIO library ({error}): sudo apt install python3-gpiozero python3-lgpio, or pip install them",
+            f'no GPIO library ({error}): install lgpio, or make the link kind = "gpiod", which needs none',
             gone=True,
         ) from error
     except Exception as error:  # lgpio's own error class is related to no other
