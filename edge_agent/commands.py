@@ -9,7 +9,7 @@ stream.
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Protocol, TypeAlias
@@ -59,6 +59,8 @@ class Request:
     payload: bytes
     expiry: float | None
     retained: bool = False
+    here: bool = False
+    """Asked at the station itself, by somebody who has shown its PIN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,24 @@ class Book(Protocol):
 
 
 class Gate:
-    """See the module; may be asked from any thread. `kept` is what the journal remembers under `SEEN`."""
+    """See the module; may be asked from any thread. `kept` is what the journal remembers under `SEEN`.
 
-    def __init__(self, book: Book, clock: Clock, allow: Iterable[str], kept: Mapping[str, str]) -> None:
+    `allow` is what the centre may ask for, `allow_here` somebody at the station.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        clock: Clock,
+        allow: Iterable[str],
+        kept: Mapping[str, str],
+        *,
+        allow_here: Iterable[str] = (),
+    ) -> None:
         self._book = book
         self._clock = clock
         self._allow = frozenset(allow)
+        self._allow_here = frozenset(allow_here)
         self._seen = {key.removeprefix(SEEN): _When(*json.loads(text)) for key, text in kept.items()}
         self._verbs: dict[str, tuple[type[Command], Act]] = {}
         self._lock = threading.Lock()
@@ -104,6 +118,10 @@ class Gate:
     def register(self, verb: str, model: type[Command], act: Act) -> None:
         """Offer a verb; whether it may be used is up to the allow-list."""
         self._verbs[verb] = (model, act)
+
+    def knows(self, verb: str) -> bool:
+        """Return whether somebody at the station may ask for `verb`."""
+        return verb in self._verbs and _allowed(verb, self._allow_here)
 
     def handle(self, request: Request) -> Answer:
         """Judge one command and, if it passes, act on it."""
@@ -146,7 +164,7 @@ class Gate:
             raise CommandRefused(f"needs a message expiry of at most {_MOST_SECONDS:.0f} s")
         if name in self._seen:
             raise CommandRefused("seen before")
-        if not self._allowed(request.verb):
+        if not _allowed(request.verb, self._allow_here if request.here else self._allow):
             raise CommandRefused("not on this station's allow-list")
         if request.verb not in self._verbs:
             raise CommandRefused("unknown here")
@@ -158,10 +176,6 @@ class Gate:
         if self._clock.good() and abs(self._clock.wall() - command.ts.timestamp()) > _MOST_SECONDS:
             raise CommandRefused(f"its time is more than {_MOST_SECONDS:.0f} s from the station's: {_now(self._clock)}")
         return command, act
-
-    def _allowed(self, verb: str) -> bool:
-        device, _, _ = verb.partition("/")
-        return verb in self._allow or f"{device}/*" in self._allow
 
     def _enter(self, verb: str, command: Command) -> None:
         """Put it on record; what is remembered longer than it must be goes in the same transaction."""
@@ -184,6 +198,11 @@ class Gate:
 
     def _audit(self, verb: str, name: str, by: str, decision: str, reason: str) -> None:
         self._book.submit("station", [_audit(verb, name, by, decision, reason)])
+
+
+def _allowed(verb: str, allow: Collection[str]) -> bool:
+    device, _, _ = verb.partition("/")
+    return verb in allow or f"{device}/*" in allow
 
 
 @dataclass(frozen=True, slots=True)

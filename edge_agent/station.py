@@ -122,7 +122,13 @@ class Station:
             upkeep=self._upkeep,
         )
         self.recorder.poll_now = self._poll_now
-        self.gate = Gate(self.recorder, self.clock, config.commands.allow, _under(SEEN, state))
+        self.gate = Gate(
+            self.recorder,
+            self.clock,
+            config.commands.allow,
+            _under(SEEN, state),
+            allow_here=config.page.allow if config.page.pin_file else (),
+        )
         self.actors = Actors(self.gate)
         self._offer_maintenance()
         self._declare(opened)
@@ -306,6 +312,7 @@ class Station:
         # Imported only where a page is wanted: it costs 8 MB that a station without one need not pay.
         from edge_agent.machine import Probe  # noqa: PLC0415
         from edge_agent.page.app import create_app  # noqa: PLC0415
+        from edge_agent.page.desk import Desk  # noqa: PLC0415
         from edge_agent.page.server import PageServer  # noqa: PLC0415
         from edge_agent.page.source import Source  # noqa: PLC0415
 
@@ -318,6 +325,7 @@ class Station:
             version=__version__,
             started=self._started,
             boot=self.journal.boot,
+            desk=Desk(self.gate, self.recorder.submit, self.clock.wall),
             flight=self.place.directory / "flight",
         )
         promise = self.supervisor.register("page", None, critical=False)

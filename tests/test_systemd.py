@@ -68,7 +68,7 @@ def test_user_groups_and_folders_are_made(tmp_path: Path) -> None:
     code, text = run("systemd-tmpfiles", f"--root={tmp_path}", "--create", tmpfiles)
     assert code == 0 or os.getuid() != 0, text  # others make the same files but cannot give them to root
     sources = [tmp_path / value.split(":")[1].lstrip("/") for value in settings("LoadCredential") if value]
-    assert len(sources) == 3
+    assert len(sources) == 4
     assert all(source.exists() for source in sources)
     assert (tmp_path / "etc/edge-agent/secrets").stat().st_mode & 0o077 == 0
 

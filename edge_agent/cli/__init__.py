@@ -26,6 +26,7 @@ VERBS = (
     "card-ref",
     "ledger",
     "drivers",
+    "page-pin",
 )
 
 

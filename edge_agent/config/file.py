@@ -22,6 +22,7 @@ from edge_agent.errors import ConfigError, Problem
 _CREDENTIALS = {
     ("cards", "key_file"): "card-key",
     ("uplink", "password_file"): "mqtt-password",
+    ("page", "pin_file"): "page-pin",
     ("uplink", "ca_file"): "tls_ca.pem",
     ("uplink", "cert_file"): "tls_cert.pem",
     ("uplink", "key_file"): "tls_key.pem",

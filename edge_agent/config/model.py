@@ -199,6 +199,10 @@ class Journal(Table):
     """Bytes a day that the card is meant for. Writing more raises the alarm `flash_budget`."""
 
 
+Allowed = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,31}/([a-z0-9][a-z0-9_-]*|\*)$")]
+"""A command as `device/name`, or `device/*` for all of a device."""
+
+
 class Page(Table):
     """The status page for a phone on the station's own network."""
 
@@ -208,6 +212,21 @@ class Page(Table):
     """Address and port; `0.0.0.0:8080` shows the page to everyone on the station's networks."""
     language: Literal["zh", "en"] = "zh"
     """Language shown to a browser that asks for neither."""
+    pin_file: File | None = None
+    """File made by `edge-agent page-pin`: whoever knows the PIN may put maintenance on record at the page. Without it
+    the page is read-only. Default: the systemd credential `page-pin`, if the service was given one."""
+    allow: tuple[Allowed, ...] = ("station/*",)
+    """What may be done at the page by whoever knows the PIN, written as in `[commands]`."""
+    checklist: tuple[Names, ...] = (
+        Names(zh="照明", en="Lights"),
+        Names(zh="空调", en="Air conditioner"),
+        Names(zh="饮水", en="Drinking water"),
+        Names(zh="微波炉", en="Microwave"),
+        Names(zh="药箱", en="Medicine box"),
+        Names(zh="卫生", en="Cleanliness"),
+        Names(zh="换电柜", en="Battery cabinet"),
+    )
+    """What maintenance staff tick off when they leave."""
 
     @property
     def host(self) -> str:
@@ -223,9 +242,7 @@ class Page(Table):
 class Commands(Table):
     """What the centre may ask of this station. A command that is not named here is refused, answered and audited."""
 
-    allow: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,31}/([a-z0-9][a-z0-9_-]*|\*)$")], ...] = (
-        "journal/*",
-    )
+    allow: tuple[Allowed, ...] = ("journal/*",)
     """Allowed commands as `device/name`, or `device/*` for all of a device. `journal/*` only asks for records again and
     says which ones the centre has stored."""
 

@@ -102,6 +102,7 @@ def _secret_files(config: Config) -> Iterator[tuple[KeyPath, Path]]:
         (("cards", "key_file"), config.cards.key_file),
         (("uplink", "password_file"), config.uplink.password_file),
         (("uplink", "key_file"), config.uplink.key_file),
+        (("page", "pin_file"), config.page.pin_file),
     )
     for path, file in candidates:
         if file is not None:

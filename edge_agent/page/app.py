@@ -1,10 +1,10 @@
-"""The status page as an ASGI application: one screen, its live stream, and the same as JSON. Read-only.
+"""The status page as an ASGI application: one screen, its live stream, the same as JSON, and the work screen.
 
 Everything is rendered in the page's own loop from immutable pictures; no request reaches a worker, the journal or a
-wire.
+wire, but the forms of the work screen, which pass the command gate.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from edge_agent.page.access import Access
 from edge_agent.page.guard import Guard, own_names
 from edge_agent.page.live import Live
 from edge_agent.page.render import Renderer
 from edge_agent.page.report import report
 from edge_agent.page.source import Source
 from edge_agent.page.words import Language, choose
+from edge_agent.page.work import Refused, Work
 
 _COOKIE = "lang"
 _YEAR_S = 365 * 86400
@@ -33,6 +35,9 @@ def create_app(source: Source) -> Starlette:
     renderer = Renderer(source)
     live = Live(source.picture, renderer.frame)
     pages = Pages(source, renderer, live)
+    pin_file = source.config.page.pin_file
+    access = None if pin_file is None else Access(pin_file, source.clock.monotonic)
+    work = Work(renderer, access, source.desk)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -51,6 +56,10 @@ def create_app(source: Source) -> Starlette:
             Route("/flight", pages.flights),
             Route("/flight/{name}", pages.flight, middleware=packed),
             Route("/static/{name}", pages.static, middleware=packed),
+            Route("/work", pages.work(work.screen), middleware=packed),
+            Route("/login", pages.work(work.login), methods=["POST"]),
+            Route("/logout", pages.work(work.logout), methods=["POST"]),
+            Route("/act", pages.work(work.act), methods=["POST"]),
         ],
         middleware=[Middleware(Guard, names=own_names(source.config.page.host))],
         lifespan=lifespan,
@@ -120,6 +129,17 @@ class Pages:
             return PlainTextResponse("There is no such file.\n", 404)
         headers = {"Cache-Control": f"public, max-age={_YEAR_S}, immutable"}
         return Response(asset[0], media_type=_TYPES[name.rpartition(".")[2]], headers=headers)
+
+    def work(self, endpoint: Callable[[Request, Language], Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+        """Return an endpoint of the work screen in the language asked for; what it refuses is answered in words."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await endpoint(request, self._language(request))
+            except Refused as refused:
+                return PlainTextResponse(f"{refused}\n", refused.status)
+
+        return answer
 
     def _language(self, request: Request) -> Language:
         return choose(

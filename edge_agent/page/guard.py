@@ -1,7 +1,8 @@
 """What every request must pass, and what every answer carries.
 
-The page has no login, so a browser must not be made its messenger: a foreign site whose name is re-pointed at this
-machine (DNS rebinding) is known by its Host header, one that only embeds or fetches from here by `Sec-Fetch-Site`.
+Most of the page needs no login, so a browser must not be made its messenger: a foreign site whose name is re-pointed
+at this machine (DNS rebinding) is known by its Host header, one that only embeds or fetches from here by
+`Sec-Fetch-Site`.
 """
 
 import ipaddress
@@ -12,6 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+FORMS = frozenset({"/login", "/logout", "/act"})
+"""Paths that take a form; everything else is only looked at."""
 MAX_HEADERS = 8192
 """Bytes of request line and headers together."""
 _LINE_EXTRA = 4
@@ -20,7 +23,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -67,8 +70,9 @@ class Guard:
             return PlainTextResponse("The request is too long.\n", 431)
         if not self._known(headers.get("host", "").lower()):
             return PlainTextResponse("Unknown host name: open the page by this machine's IP address.\n", 421)
-        if scope["method"] not in {"GET", "HEAD"}:
-            return PlainTextResponse("This page is read-only.\n", 405, {"Allow": "GET, HEAD"})
+        allowed = ("POST",) if scope["path"] in FORMS else ("GET", "HEAD")
+        if scope["method"] not in allowed:
+            return PlainTextResponse("Not to be asked for so.\n", 405, {"Allow": ", ".join(allowed)})
         foreign = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
         if foreign and headers.get("sec-fetch-mode") != "navigate":
             return PlainTextResponse("Not for other sites.\n", 403)

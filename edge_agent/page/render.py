@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from edge_agent.commands import Answer
 from edge_agent.driver import load_driver
+from edge_agent.page.access import Session
 from edge_agent.page.live import Frame, Part
 from edge_agent.page.overview import Overview, overview
 from edge_agent.page.source import Source
+from edge_agent.page.stock import stock
 from edge_agent.page.words import LANGUAGES, Language, words
 
 PARTS = ("banner", "door", "visits", "climate", "uplink", "cabinets", "machine", "alarms", "devices")
@@ -43,6 +47,21 @@ class Renderer:
     def page(self, language: Language) -> str:
         """Return the whole page."""
         return self._template("page.html", self._context(language, live=False))
+
+    def work(
+        self,
+        language: Language,
+        *,
+        open_to: Literal["closed", "login", "forms"],
+        session: Session | None,
+        answer: Answer | None,
+        error: str,
+        knows: Callable[[str], bool],
+    ) -> str:
+        """Return the work screen: closed, the way in, or the forms of a session, and what became of the last one."""
+        shown = {"open_to": open_to, "session": session, "answer": answer, "error": error, "knows": knows}
+        context = self._context(language, live=False)
+        return self._template("work.html", context | shown | stock(self._source))
 
     def frame(self, language: Language) -> Frame:
         """Return the parts; ages are left to the page's script, so that a part changes only with its content."""

@@ -1,4 +1,4 @@
-"""What the page is given to look at; it asks for nothing else and changes nothing."""
+"""What the page is given to look at, and the desk where it may ask for something."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Protocol
 from edge_agent.clock import Clock
 from edge_agent.config.model import Config
 from edge_agent.machine import Machine
+from edge_agent.page.desk import Desk
 from edge_agent.picture import Picture
 
 
@@ -49,5 +50,7 @@ class Source:
     """When the agent started, monotonic seconds."""
     boot: int
     """Number of this boot in the journal: stamps of the same boot can be dated by the monotonic clock."""
+    desk: Desk | None = None
+    """Where somebody who has shown the PIN can have things done; None: nowhere."""
     flight: Path | None = None
     """Directory of the flight records, the last bytes of a link around a fault; None = there are none."""
