@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 from edge_agent.cabinet.cabinet import Cabinet
 from edge_agent.clock import FakeClock
 from edge_agent.journal.file import connect
-from edge_agent.journal.journal import Journal, Row
+from edge_agent.journal.journal import Journal
 from edge_agent.journal.open import Opened, open_journal
 from edge_agent.journal.quota import Limits
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.reserve import Reserve
+from edge_agent.journal.row import Row
 from edge_agent.journal.upkeep import Upkeep
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture, View

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edge_agent.cli.check import DEFAULT_FILE
 from edge_agent.config.file import load
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS
 from edge_agent.uplink.payloads import Names
 

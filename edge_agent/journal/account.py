@@ -7,8 +7,8 @@ from datetime import date
 from enum import StrEnum
 
 from edge_agent.journal.chain import Seal, seal
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import Row
 from edge_agent.ledger import LIFE, Calendar, Ledger
 
 _PAGE = 2000

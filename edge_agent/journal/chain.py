@@ -5,7 +5,8 @@ since. A seal says of which epoch and seqs (`from_seq` to `to_seq`) how many eve
 the SHA-256 of the previous seal's digest (64 hex digits) and of one line for each event: the JSON array
 [epoch, seq, device, type, Unix milliseconds or null while the clock was not good, the event's own members],
 compact, members sorted, UTF-8, ended by a line feed. What identifies a card (`card_ref`, `key_id`) stays out: it may be
-erased without breaking the chain. Gaps and clock corrections are no events and stay out, too.
+erased without breaking the chain. Gaps and clock corrections are no events and stay out, too; so does
+what cannot be read any more.
 """
 
 import hashlib
@@ -13,14 +14,15 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from edge_agent.journal.journal import Journal, Row
-from edge_agent.journal.schema import pack, unpack
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.row import UNREADABLE, Row, row_of
+from edge_agent.journal.schema import pack
 from edge_agent.records import Json
 
 CHAIN = "chain"
 """Key of the remembered text that says how far the chain goes."""
 _PERSONAL = frozenset({"card_ref", "key_id"})
-_NO_EVENTS = frozenset({"gap", "clock_correction"})
+_NO_EVENTS = frozenset({"gap", "clock_correction", UNREADABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,7 @@ class Chain:
         first = self._seq + 1 if self._epoch == journal.epoch else 1
         begin, end = pack(journal.epoch, first), pack(journal.epoch + 1, 0)
         query = "SELECT * FROM usage WHERE id >= ? AND id < ? ORDER BY id"
-        rows = [
-            Row("usage", *unpack(rowid), device, kind, boot, mono_ms, wall_ms, bool(good), body)
-            for rowid, device, kind, boot, mono_ms, wall_ms, good, body in journal.db.execute(query, (begin, end))
-        ]
+        rows = [row_of("usage", columns) for columns in journal.db.execute(query, (begin, end))]
         rows += (row for row in waiting if row.stream == "usage")
         last = rows[-1].seq if rows else first - 1
         made = seal(journal.epoch_name, first, last, self._digest, rows)

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,6 +32,9 @@ _RESULT = 0xFF
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 """Not a disk or a neighbour in the way, but the file: broken pages, no database, tables that are not there."""
 
+_TEXT = partial(str, encoding="utf-8", errors="replace")
+"""A flipped bit may leave text that is no UTF-8 any more: that is for the checksum of the row to tell, not a crash."""
+
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
 
@@ -42,6 +46,7 @@ def connect(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection) 
     db = sqlite3.connect(
         path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=64, factory=factory
     )
+    db.text_factory = _TEXT
     try:
         if db.execute("PRAGMA page_count").fetchone()[0] == 0:
             # Before the first page is written, or never: lets the file shrink in small steps.
@@ -61,6 +66,7 @@ def connect(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection) 
 def connect_readonly(path: Path) -> sqlite3.Connection:
     """Open a connection that neither writes nor checkpoints; raises sqlite3.Error."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
+    db.text_factory = _TEXT
     db.execute("PRAGMA query_only = 1")
     db.execute("PRAGMA wal_autocheckpoint = 0")
     db.execute("PRAGMA cache_size = -512")
@@ -70,6 +76,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
 def connect_damaged(path: Path) -> sqlite3.Connection:
     """Open what is left of a damaged file for reading; what is not there, or no database, has no readable page."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True) if path.exists() else sqlite3.connect(":memory:")
+    db.text_factory = _TEXT
     # Lets SQLite read a file that is shorter than its own header says.
     db.execute("PRAGMA writable_schema = ON")
     db.execute("PRAGMA query_only = 1")

@@ -12,30 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from edge_agent.errors import JournalDamaged
 from edge_agent.journal.file import FILE, Connect, connect, hold, wrap
-from edge_agent.journal.schema import MIGRATIONS, STREAMS, migrate, pack, unpack
+from edge_agent.journal.row import Row, columns_of
+from edge_agent.journal.schema import MIGRATIONS, STREAMS, migrate, unpack
 from edge_agent.ledger import Counts, counts
 from edge_agent.ranges import Ranges
 from edge_agent.records import Event
-
-
-class Row(NamedTuple):
-    """One record as it is stored; immutable for ever. `epoch` and `boot` are this file's numbers for them."""
-
-    stream: str
-    epoch: int
-    seq: int
-    device: str
-    type: str
-    boot: int
-    mono_ms: int
-    wall_ms: int
-    good: bool
-    body: str
-    """JSON object without id, seq and time."""
 
 
 def counted(row: Row) -> Counts:
@@ -221,10 +205,10 @@ class Journal:
     def _insert(self, rows: Iterable[Row]) -> None:
         by_stream: dict[str, list[tuple[object, ...]]] = {}
         for row in rows:
-            by_stream.setdefault(row.stream, []).append((pack(row.epoch, row.seq), *row[3:]))
+            by_stream.setdefault(row.stream, []).append(columns_of(row))
         for stream, values in by_stream.items():
             cursor = self.db.executemany(
-                f"INSERT OR IGNORE INTO {stream} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (a name of STREAMS)
+                f"INSERT OR IGNORE INTO {stream} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (a name of STREAMS)
                 values,
             )
             if cursor.rowcount != len(values):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_agent.errors import JournalError
 from edge_agent.journal.file import FILE, connect_readonly
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import UNREADABLE, Row, row_of
 from edge_agent.journal.schema import STREAMS, pack, unpack
 from edge_agent.ranges import Ranges
 
@@ -38,24 +38,27 @@ class Reader:
         return dict(self._db.execute("SELECT no, offset_ms FROM boot WHERE offset_ms IS NOT NULL"))
 
     def rows(self, stream: str, after: tuple[int, int], limit: int) -> list[Row]:
-        """Return up to `limit` rows of `stream` behind (epoch number, seq), in order."""
+        """Return up to `limit` rows of `stream` behind (epoch number, seq), in order, UNREADABLE ones too."""
         query = f"SELECT * FROM {stream} WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608  (a name of STREAMS)
-        return [_row(stream, found) for found in self._db.execute(query, (pack(*after), limit))]
+        return [row_of(stream, found) for found in self._db.execute(query, (pack(*after), limit))]
 
     def of_type(self, stream: str, kind: str) -> Iterator[Row]:
         """Yield the rows of one type, in order."""
         query = f"SELECT * FROM {stream} WHERE type = ? ORDER BY id"  # noqa: S608  (a name of STREAMS)
         for found in self._db.execute(query, (kind,)):
-            yield _row(stream, found)
+            row = row_of(stream, found)
+            if row.type == kind:
+                yield row
 
     def ledger(self) -> dict[tuple[str, str], int]:
         """Return every (bucket, name) -> count of the ledger."""
         return {(bucket, name): count for bucket, name, count in self._db.execute("SELECT * FROM ledger")}
 
     def row(self, stream: str, epoch: int, seq: int) -> Row | None:
-        """Return one row, None if it is not there."""
+        """Return one row, None if it is not there or cannot be read."""
         found = self._db.execute(f"SELECT * FROM {stream} WHERE id = ?", (pack(epoch, seq),)).fetchone()  # noqa: S608
-        return None if found is None else _row(stream, found)
+        row = None if found is None else row_of(stream, found)
+        return None if row is None or row.type == UNREADABLE else row
 
     def newest_alarm(self, device: str, code: str) -> tuple[int, int] | None:
         """Return (epoch number, seq) of the newest record of one alarm."""
@@ -92,10 +95,10 @@ class Reader:
         return int(self._db.execute(query, (pack(*after),)).fetchone()[0])
 
     def all_rows(self) -> Iterator[Row]:
-        """Yield every row, stream by stream, in order."""
+        """Yield every row, stream by stream, in order, UNREADABLE ones too."""
         for stream in STREAMS:
             for found in self._db.execute(f"SELECT * FROM {stream} ORDER BY id"):  # noqa: S608
-                yield _row(stream, found)
+                yield row_of(stream, found)
 
 
 def file_of(directory: Path) -> Path:
@@ -104,8 +107,3 @@ def file_of(directory: Path) -> Path:
     if not path.exists():
         raise JournalError(f"{path} does not exist; has the agent run here yet?")
     return path
-
-
-def _row(stream: str, found: tuple[int, str, str, int, int, int, int, str]) -> Row:
-    epoch, seq = unpack(found[0])
-    return Row(stream, epoch, seq, found[1], found[2], found[3], found[4], found[5], bool(found[6]), found[7])

@@ -13,8 +13,9 @@ from typing import Any
 
 from edge_agent.journal.file import FILE, connect_damaged
 from edge_agent.journal.head import Head
-from edge_agent.journal.journal import Journal, Row, counted
+from edge_agent.journal.journal import Journal, counted
 from edge_agent.journal.missing import END_OF_EPOCH, Missing
+from edge_agent.journal.row import UNREADABLE, Row, row_of
 from edge_agent.journal.schema import pack, unpack
 
 STATE = "salvage"
@@ -225,14 +226,12 @@ def _readable(old: sqlite3.Connection, stretch: _Stretch, after: int) -> bool:
     return True
 
 
-def _row(stream: str, values: tuple[Any, ...]) -> Row | None:
-    """Return the record, None if a flipped bit has made it something that no record can be."""
-    if tuple(map(type, values)) != _TYPES:
+def _row(stream: str, columns: tuple[Any, ...]) -> Row | None:
+    """Return the record, None if a flipped bit has made it something else than was accepted."""
+    if tuple(map(type, columns[:8])) != _TYPES:
         return None
-    rowid, device, kind, boot, mono_ms, wall_ms, good, body = values
+    row = row_of(stream, columns)
     try:
-        if not isinstance(json.loads(body), dict):
-            return None
+        return row if row.type != UNREADABLE and isinstance(json.loads(row.body), dict) else None
     except ValueError:
         return None
-    return Row(stream, *unpack(rowid), device, kind, boot, mono_ms, wall_ms, bool(good), body)

@@ -64,6 +64,12 @@ CREATE TABLE ledger (bucket TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT
     WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
+    # CRC-32 over the columns before it (`row.py`); NULL in rows from before.
+    """
+ALTER TABLE alarm ADD COLUMN crc INTEGER;
+ALTER TABLE usage ADD COLUMN crc INTEGER;
+ALTER TABLE tele ADD COLUMN crc INTEGER;
+""",
 )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from edge_agent.journal.journal import Batch, Journal, Row
+from edge_agent.journal.journal import Batch, Journal
+from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS, TALLY, pack
 
 _OVERHEAD = 40

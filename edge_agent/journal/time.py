@@ -8,8 +8,9 @@ already sent is covered by `clock_correction` records.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from edge_agent.journal.journal import Dated, Journal, Row, counted
-from edge_agent.journal.schema import STREAMS, unpack
+from edge_agent.journal.journal import Dated, Journal, counted
+from edge_agent.journal.row import UNREADABLE, Row, row_of
+from edge_agent.journal.schema import STREAMS
 from edge_agent.ledger import Counts
 from edge_agent.records import Json, Stamp
 
@@ -88,11 +89,14 @@ def correct(journal: Journal, stamp: Stamp) -> Correction:
 def _unsynced(journal: Journal, stream: str, boot: int) -> Iterator[Row]:
     """Yield the records of `boot` whose clock was not good, newest first: they are at the end of their stream."""
     query = f"SELECT * FROM {stream} ORDER BY id DESC"  # noqa: S608  (a name of STREAMS)
-    for rowid, device, kind, of_boot, mono_ms, wall_ms, good, body in journal.db.execute(query):
-        if of_boot != boot:
+    for columns in journal.db.execute(query):
+        row = row_of(stream, columns)
+        if row.type == UNREADABLE:
+            continue
+        if row.boot != boot:
             return
-        if not good:
-            yield Row(stream, *unpack(rowid), device, kind, of_boot, mono_ms, wall_ms, bool(good), body)
+        if not row.good:
+            yield row
 
 
 def _stretches(journal: Journal, stream: str, boot: int) -> list[_Stretch]:

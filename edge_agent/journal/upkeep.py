@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from edge_agent.errors import JournalError
 from edge_agent.journal.flash import Flash
 from edge_agent.journal.head import Head, save
-from edge_agent.journal.journal import Batch, Journal, Row, counted
+from edge_agent.journal.journal import Batch, Journal, counted
 from edge_agent.journal.missing import END_OF_EPOCH, Missing
 from edge_agent.journal.open import Opened
 from edge_agent.journal.quota import Limits, Quota
 from edge_agent.journal.reserve import Reserve
+from edge_agent.journal.row import Row
 from edge_agent.journal.salvage import STATE, Salvage
 from edge_agent.journal.schema import STREAMS
 from edge_agent.picture import Storage

@@ -15,8 +15,9 @@ from edge_agent.clock import Clock
 from edge_agent.errors import JournalDamaged, JournalError
 from edge_agent.journal.chain import CHAIN, Chain
 from edge_agent.journal.file import wrap
-from edge_agent.journal.journal import Batch, Journal, Row, counted
+from edge_agent.journal.journal import Batch, Journal, counted
 from edge_agent.journal.open import Opened
+from edge_agent.journal.row import Row
 from edge_agent.journal.upkeep import Upkeep
 from edge_agent.ledger import Calendar, Ledger, counts
 from edge_agent.memory import Memories, key_of

@@ -1,7 +1,8 @@
 """The Recorder's sense of time: stamps for what arrives, and real times for what an unsynced clock has stamped."""
 
 from edge_agent.clock import Clock
-from edge_agent.journal.journal import Journal, Row
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.row import Row
 from edge_agent.journal.time import Correction, correct, floor_of, offset_of
 from edge_agent.records import Stamp
 

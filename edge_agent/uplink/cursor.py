@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Callable
 
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import UNREADABLE, Row
 from edge_agent.uplink.delivery import Delivery, Position
 
 _PAGE = 200
@@ -31,7 +31,9 @@ class Cursor:
         self._reader = reader
         self._delivery = delivery
         self._stream = stream
-        self._read_to = after
+        self._read_to = self._sound = after
+        self._torn = False
+        """Something behind `_sound`, the last row that could be read, cannot be read."""
         self._until = until
         self._skip = skip
         self._page: deque[Row] = deque()
@@ -83,13 +85,27 @@ class Cursor:
         # A short page is the end for now; only a new commit can bring more.
         self.unread = len(rows) == _PAGE
         for row in rows:
+            if row.type == UNREADABLE:
+                # What it says of its own place is not to be trusted either: the rows around it tell.
+                self._torn = True
+                continue
             if self._until is not None and (row.epoch, row.seq) > self._until:
                 self.unread = False
                 return
-            epoch, seq = self._read_to
-            first = seq + 1 if row.epoch == epoch else 1
-            if row.seq > first:
-                # Rows are committed in order, so what is missing here will never come.
-                self._delivery.settle(self._stream, row.epoch, first, row.seq - 1)
-            self._read_to = (row.epoch, row.seq)
+            self._bridge(row)
+            self._read_to = self._sound = (row.epoch, row.seq)
             self._page.append(row)
+        if self.unread and not self._page:
+            self._read_to = (rows[-1].epoch, rows[-1].seq)
+
+    def _bridge(self, row: Row) -> None:
+        """Account for what lies between the last row that could be read and `row`."""
+        epoch, seq = self._sound
+        if self._torn and row.epoch != epoch:
+            self._delivery.lose(self._stream, epoch, seq + 1, self._reader.last_of(self._stream, epoch))
+        first = seq + 1 if row.epoch == epoch else 1
+        if row.seq > first:
+            # Rows are committed in order, so what is missing here will never come.
+            pass_over = self._delivery.lose if self._torn else self._delivery.settle
+            pass_over(self._stream, row.epoch, first, row.seq - 1)
+        self._torn = False

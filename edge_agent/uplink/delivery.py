@@ -6,8 +6,8 @@ damage, which a gap record declares. All is kept as ranges, so that a year of re
 
 from dataclasses import dataclass
 
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import UNREADABLE, Row
 from edge_agent.journal.schema import STREAMS
 from edge_agent.ranges import Ranges
 
@@ -49,6 +49,8 @@ class Delivery:
                 self._of(stream, epoch)
         self._aside: dict[tuple[str, int], Ranges] = {}
         self._fresh: dict[tuple[str, int], Ranges] = {}
+        self._lost: dict[tuple[str, int], Ranges] = {}
+        self._newly_lost: dict[tuple[str, int], Ranges] = {}
         self._oldest: dict[str, tuple[int, int, int]] = {}
         self.acknowledged = 0
         self.grown = False
@@ -81,6 +83,19 @@ class Delivery:
         known = self._of(stream, epoch)
         if known.ranges.first_missing(first) <= last:
             known.add(first, last)
+
+    def lose(self, stream: str, epoch: int, first: int, last: int) -> None:
+        """`first` to `last` cannot be read any more, and nobody has been told."""
+        before = self._lost.get((stream, epoch), Ranges())
+        if first <= last and before.first_missing(first) <= last:
+            self.settle(stream, epoch, first, last)
+            self._lost.setdefault((stream, epoch), Ranges()).add(first, last)
+            self._newly_lost.setdefault((stream, epoch), Ranges()).add(first, last)
+
+    def newly_lost(self) -> dict[tuple[str, int], Ranges]:
+        """Take what was found lost since the last call, as (stream, epoch number) -> seqs."""
+        taken, self._newly_lost = self._newly_lost, {}
+        return taken
 
     def fresh(self) -> dict[tuple[str, int], Ranges]:
         """Take what was confirmed since the last call, as (stream, epoch number) -> seqs."""
@@ -118,7 +133,7 @@ class Delivery:
             known = self._known.get((stream, epoch))
             if known is None or seq in known.ranges:
                 rows = self._reader.rows(stream, self.start(stream), 1)
-                if not rows:
+                if not rows or rows[0].type == UNREADABLE:
                     self._oldest.pop(stream, None)
                     continue
                 epoch, seq, wall_ms = rows[0].epoch, rows[0].seq, rows[0].wall_ms

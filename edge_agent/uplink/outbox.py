@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS
 from edge_agent.picture import Picture, View
 from edge_agent.public import Card

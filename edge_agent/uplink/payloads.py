@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import Row
 from edge_agent.picture import Device, Point, Totals
 from edge_agent.records import Json, Quality
 

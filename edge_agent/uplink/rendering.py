@@ -1,7 +1,7 @@
 """Makes messages of journal rows: topic, payload, retain and expiry of each kind of record."""
 
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import Row
 from edge_agent.uplink import payloads
 from edge_agent.uplink.connection import Message
 from edge_agent.uplink.topics import CORRECTION, GAP, Topics

@@ -7,8 +7,8 @@ outlives the process: a centre that still misses something asks again.
 from collections import deque
 from dataclasses import dataclass, replace
 
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import Row
 from edge_agent.uplink.cursor import Cursor
 from edge_agent.uplink.delivery import Delivery
 from edge_agent.uplink.refusals import Refusals

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge_agent.clock import Clock
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import Row
 from edge_agent.ranges import Ranges
 
 KEPT = "refused/"

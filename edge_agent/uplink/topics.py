@@ -5,7 +5,7 @@ Fixed depth, so that `+` lines up over the whole fleet; one prefix a station, so
 
 from dataclasses import dataclass
 
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import Row
 
 CONTRACT = "v1"
 GAP = "gap"

@@ -4,6 +4,7 @@ import logging
 from typing import Protocol
 
 from edge_agent.errors import UplinkError
+from edge_agent.journal.missing import Missing
 from edge_agent.journal.reader import Reader
 from edge_agent.ranges import Ranges
 from edge_agent.records import Alarm, Json, Record
@@ -151,10 +152,24 @@ class Traffic:
         overdue, state = self._aside.overdue()
         if overdue:
             self._sink.declare([(refused.stream, self._gap(refused)) for refused in overdue], state)
+        self._declare_lost(self._outbox.delivery.newly_lost())
         well = idle and self._refusals.over(now) and not self._aside.waiting()
         if well and self._alarm is not False:
             self._alarm = False
             self._sink.submit(STATION, [Alarm("publish_refused", active=False)])
+
+    def _declare_lost(self, lost: dict[tuple[str, int], Ranges]) -> None:
+        """Say which records of the journal cannot be read any more; that done, they count as told."""
+        if not lost:
+            return
+        epochs = self._reader.epochs()
+        missing = [Missing(stream, epochs[epoch], *ends) for (stream, epoch), ranges in lost.items() for ends in ranges]
+        for one in missing:
+            log.error("records cannot be read any more stream=%s from=%d to=%d", one.stream, one.first, one.last)
+        self._sink.declare([one.gap() for one in missing], {})
+        self._sink.acknowledge(lost)
+        detail: dict[str, Json] = {"why": "records that cannot be read any more"}
+        self._sink.submit(STATION, [Alarm("journal_damaged", active=True, detail=detail)])
 
     def _refused(self, outgoing: Outgoing, code: int, now: float, *, fatal: bool = False) -> None:
         topic, rows = outgoing.message.topic, outgoing.rows

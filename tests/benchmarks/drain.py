@@ -22,9 +22,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.clock import SystemClock
 from edge_agent.commands import Gate
-from edge_agent.journal.journal import Batch, Journal, Row
+from edge_agent.journal.journal import Batch, Journal
 from edge_agent.journal.open import open_journal
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import Row
 from edge_agent.ledger import Calendar
 from edge_agent.picture import Picture
 from edge_agent.ranges import Ranges

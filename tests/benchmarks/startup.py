@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_agent.journal.journal import Batch, Row
+from edge_agent.journal.journal import Batch
 from edge_agent.journal.open import open_journal
+from edge_agent.journal.row import Row
 from edge_agent.ranges import Ranges
 from tests.benchmarks.agent_process import agent, surroundings
 from tests.benchmarks.machine import processor_time

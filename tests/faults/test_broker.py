@@ -15,7 +15,8 @@ import pytest
 
 from edge_agent.demo.broker import Refusal
 from edge_agent.demo.mqtt_wire import ReasonCode
-from edge_agent.journal.journal import Batch, Row
+from edge_agent.journal.journal import Batch
+from edge_agent.journal.row import Row
 from edge_agent.uplink.backoff import Pauses
 from tests.uplink.rig import Rig
 

@@ -13,7 +13,7 @@ import pytest
 from edge_agent.journal.account import Finding, read, verify
 from edge_agent.journal.chain import Chain, Seal, seal
 from edge_agent.journal.file import FILE
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import Row
 from edge_agent.uplink.payloads import Names, event
 from tests.journals import CALENDAR, Bench, bench
 

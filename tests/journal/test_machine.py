@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from edge_agent.clock import FakeClock
 from edge_agent.journal.file import FILE, PAGE
-from edge_agent.journal.journal import Row
 from edge_agent.journal.quota import Limits
+from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS
 from edge_agent.records import Alarm, CardRef, Event, Reading
 from tests.journals import Bench, coded

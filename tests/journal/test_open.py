@@ -12,8 +12,8 @@ import pytest
 
 from edge_agent.errors import JournalDamaged, JournalError
 from edge_agent.journal.file import BALLAST, FILE, PAGE, SUSPECT
-from edge_agent.journal.journal import Row
 from edge_agent.journal.missing import END_OF_EPOCH
+from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS, pack
 from edge_agent.records import Alarm
 from tests.journals import MACHINE, Bench, bench, coded
@@ -253,13 +253,14 @@ def test_torn_wal(ours: Bench) -> None:
 
 
 def test_flipped_bits_inside_a_record(ours: Bench) -> None:
-    """A record whose text has become nonsense is not carried over, and its seq is declared."""
+    """A record that is not what was accepted any more is not carried over, and its seq is declared."""
     old = content(ours)
     name = ours.journal.epoch_name
     with sqlite3.connect(ours.directory / FILE) as db:
         db.execute("UPDATE tele SET body = '{]' WHERE id = ?", (pack(1, 10),))
         db.execute("UPDATE tele SET body = '[]' WHERE id = ?", (pack(1, 20),))
         db.execute("UPDATE tele SET boot = 'x' WHERE id = ?", (pack(1, 30),))
+        db.execute("UPDATE tele SET body = '{\"temperature_c\":99.9}' WHERE id = ?", (pack(1, 40),))
         db.execute("UPDATE state SET value = '{' WHERE key = 'swipes'")
         db.execute("PRAGMA ignore_check_constraints = 1")
     db.close()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.journal.journal import Batch, Row
+from edge_agent.journal.journal import Batch
 from edge_agent.journal.quota import Limits
+from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS, pack
 from edge_agent.journal.tally import Tally, row_size
 from edge_agent.records import Alarm

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edge_agent.demo.station import SimulatedStation
 from edge_agent.demo.wire import PtyWire
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS
 from tests.stations import HEAD, READER, Agent, Centre, centre, far_ends, wait_for
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.journal.journal import Batch, Row
+from edge_agent.journal.journal import Batch
+from edge_agent.journal.row import Row
 from edge_agent.ranges import Ranges
 from edge_agent.records import Event, Reading
 from edge_agent.uplink.connection import Message

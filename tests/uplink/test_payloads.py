@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import Row
 from edge_agent.picture import Device, Point, Totals
 from edge_agent.records import Quality, Reading
 from edge_agent.uplink import payloads

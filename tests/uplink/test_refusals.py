@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edge_agent.clock import FakeClock
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import Row
 from edge_agent.uplink.refusals import Concerns, Refusals, concerns
 from edge_agent.uplink.set_aside import KEPT, Refused, SetAside
 

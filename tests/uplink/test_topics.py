@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import Row
 from edge_agent.uplink.topics import Topics
 
 TOPICS = Topics("stations", "east", "d1", "s1")

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from edge_agent.demo.station import SimulatedStation
-from edge_agent.journal.journal import Row
 from edge_agent.journal.reader import Reader
+from edge_agent.journal.row import Row
 from tests.faults.shim.shim import Faults
 from tests.faults.told import AlarmSink
 from tests.stations import HEAD, READER, ROOM, Centre, centre, wait_for
