@@ -39,10 +39,11 @@ def findings(it: Bench) -> list[Finding]:
 
 
 def tamper(it: Bench, statement: str, *values: str) -> None:
-    """Change the file behind the agent's back."""
+    """Change the file behind the agent's back, and let no checksum tell of it: that is for accidents."""
     db = sqlite3.connect(it.directory / FILE)
     with db:
         db.execute(statement, values)
+        db.execute("UPDATE usage SET crc = NULL")
     db.close()
 
 
