@@ -14,7 +14,7 @@ import pytest
 
 from edge_agent.cli import VERBS, main, tail
 from edge_agent.demo.station import SimulatedStation
-from edge_agent.journal.journal import Row
+from edge_agent.journal.row import Row
 from edge_agent.uplink.payloads import Names
 from tests.stations import AIRCON, HEAD, READER, ROOM, Centre, centre, mosquitto, running, wait_for
 
