@@ -43,6 +43,7 @@ CATALOGUE: dict[str, AlarmKind] = {
     "reader_faulty": AlarmKind(Severity.WARNING, "读卡器数据异常", "Card reader sends damaged frames"),
     "battery_over_temp": AlarmKind(Severity.CRITICAL, "电池温度过高", "Battery over temperature"),
     "battery_protection": AlarmKind(Severity.MAJOR, "电池保护动作", "Battery protection is active"),
+    "slot_temp_rise": AlarmKind(Severity.CRITICAL, "仓内温度上升过快", "Temperature in the slot rises too fast"),
     "lock_fault": AlarmKind(Severity.WARNING, "柜门锁故障", "Lock fault"),
     "count_mismatch": AlarmKind(
         Severity.WARNING, "刷卡次数与开门或控制器记录不符", "Counts disagree with the door or the controller"

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from edge_agent import __version__
 from edge_agent.actors import WITHIN_S, Actors
-from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, SlotLayout
+from edge_agent.cabinet.cabinet import Cabinet
 from edge_agent.cards import CardKey
 from edge_agent.climate import ClimateKeeper
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.commands import SEEN, Gate
-from edge_agent.config.cabinet import Cabinet as CabinetConfig
 from edge_agent.config.links import Link as LinkConfig
 from edge_agent.config.maintenance import split
 from edge_agent.config.model import Config, Device
@@ -109,7 +108,8 @@ class Station:
         opened = self.place.opened
         self.journal = opened.journal
         state = self.journal.state()
-        cabinets = [Cabinet(layout_of(cabinet, config), _stored(state, cabinet.name)) for cabinet in config.cabinet]
+        wires = {device.name: device.link for device in config.device}
+        cabinets = [Cabinet(cabinet.layout(wires), _stored(state, cabinet.name)) for cabinet in config.cabinet]
         room = MAX_BYTES if self.place.why else config.journal.max_size
         self._upkeep = Upkeep(opened, Limits(max_bytes=room))
         self.recorder = Recorder(
@@ -394,13 +394,6 @@ def topics_of(config: Config) -> Topics:
     """Return the topics of a configured station."""
     station = config.station
     return Topics(config.uplink.root, station.region, station.district, station.id)
-
-
-def layout_of(cabinet: CabinetConfig, config: Config) -> CabinetLayout:
-    """Return what the cabinet is made of, in the terms of the assembler."""
-    slots = tuple(SlotLayout(s.index, s.lock, s.battery, s.presence, s.prefix) for s in cabinet.wiring)
-    wires = {device.name: device.link for device in config.device}
-    return CabinetLayout(cabinet.name, slots, cabinet.full_soc, cabinet.swap_window, cabinet.absent_after, wires)
 
 
 def _recorder_settings(config: Config) -> RecorderSettings:

@@ -10,35 +10,17 @@ what it finds as its baseline, without events.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edge_agent.cabinet.slot import Change, Door, Slot, SlotLayout
-from edge_agent.cabinet.swaps import Swap, Swaps
+from edge_agent.cabinet.layout import CabinetLayout, Door, SlotLayout
+from edge_agent.cabinet.safety import Safety
+from edge_agent.cabinet.slot import Slot
+from edge_agent.cabinet.swaps import Change, Swap, Swaps
 from edge_agent.cabinet.view import CABINET_POINTS, SLOT_POINTS, cabinet_readings, slot_readings
 from edge_agent.records import Alarm, Event, Json, Quality, Reading
 
-__all__ = ["Cabinet", "CabinetLayout", "Moment", "Outcome", "SlotLayout"]
-
+_BATTERY_TEMPERATURE = "temps_c"
+_TEMPERATURES = (_BATTERY_TEMPERATURE, "slot_temp_c")
+"""Points by which heat is seen: cells and air. A charger switched on warms transistors faster than any fire does."""
 _BATTERY_ALARMS = ("battery_over_temp", "battery_protection")
-
-
-@dataclass(frozen=True, slots=True)
-class CabinetLayout:
-    """What a cabinet is made of.
-
-    `full_soc` in percent makes a battery a charged one; a battery taken within `swap_window_s` of one brought is a
-    swap; a battery has gone after `absent_after` silences. `wires` names the link of each device: a silence is believed
-    only if something else on the same wire answered after it. Devices without an entry share one wire.
-    """
-
-    name: str
-    slots: tuple[SlotLayout, ...]
-    full_soc: float = 95.0
-    swap_window_s: float = 120.0
-    absent_after: int = 2
-    wires: Mapping[str, str] = field(default_factory=dict)
-
-    def slot_device(self, index: int) -> str:
-        """Name of a slot's virtual device."""
-        return f"{self.name}-{index:02d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +55,7 @@ class Cabinet:
         self._layout = layout
         self._slots = {slot.index: self._slot(slot) for slot in layout.slots}
         self._swaps = Swaps(layout.swap_window_s)
+        self._safety = {slot.index: Safety(layout.limits) for slot in layout.slots}
         self._told: dict[tuple[int, str], bool] = {}
         self._fittings: list[Reading] = []
         if stored is not None:
@@ -85,6 +68,12 @@ class Cabinet:
     def devices(self) -> frozenset[str]:
         """Devices whose readings belong here."""
         return _devices(self._layout.slots)
+
+    def ordered(self, device: str, order: Mapping[str, Json], moment: Moment) -> None:
+        """Take the event `commanded` of a device: whether a lock obeys is judged by the doors that follow."""
+        for slot in self._layout.slots:
+            if slot.is_opened_by(device, order):
+                self._safety[slot.index].on_order(moment.monotonic)
 
     def stored(self) -> dict[str, Json]:
         """The picture a restart needs, as JSON."""
@@ -102,7 +91,7 @@ class Cabinet:
         before = self.stored()
         self._swaps.expire(moment.boot_id, moment.monotonic)
         values = {reading.point: reading for reading in readings}
-        touched = {index for index, slot in self._slots.items() if device in _devices((slot.layout,))}
+        touched = {index for index, slot in self._slots.items() if device in slot.layout.devices}
         for index in sorted(touched):
             self._take(self._slots[index], device, values, moment, outcome)
         if _answered(readings):
@@ -126,7 +115,9 @@ class Cabinet:
         layout = slot.layout
         ask = False
         if layout.lock is not None and layout.lock[0] == device and layout.lock[1] in values:
-            ask |= slot.on_door(_door(values[layout.lock[1]]), now)
+            door = _door(values[layout.lock[1]])
+            ask |= slot.on_door(door, now)
+            self._safety[layout.index].on_door(door, now)
         if layout.presence is not None and layout.presence[0] == device:
             inside = _good(values.get(layout.presence[1]))
             if isinstance(inside, bool):
@@ -143,11 +134,27 @@ class Cabinet:
                 slot.on_doubt(own)
             elif _answered(own.values()):
                 self._report(slot, slot.on_answer(list(own.values()), now), moment, outcome)
+        self._look_for_danger(slot, device, values, now)
         again = layout.battery == device and slot.wanted
         if layout.battery is not None and (ask or again):
             # The lock board is asked first: its answer is the witness that the silence was the battery's own.
             witness = (layout.lock[0],) if again and layout.lock is not None else ()
             outcome.poll_now = tuple(dict.fromkeys((*outcome.poll_now, *witness, layout.battery)))
+
+    def _look_for_danger(self, slot: Slot, device: str, values: Mapping[str, Reading], now: float) -> None:
+        """Take heat and smoke of a slot: of its battery's board, of its controller, of a detector's contact."""
+        layout, safety = slot.layout, self._safety[slot.layout.index]
+        if layout.battery == device:
+            own = layout.own(values)
+            for sensor in _TEMPERATURES:
+                if (celsius := _hottest(own.get(sensor))) is not None:
+                    safety.on_temperature(sensor, celsius, now)
+            if isinstance(smoke := _good(own.get("smoke")), bool) and layout.prefix:
+                safety.on_smoke(device, smoke=smoke)
+        if layout.smoke is not None and layout.smoke[0] == device:
+            smoke = _good(values.get(layout.smoke[1]))
+            if isinstance(smoke, bool):
+                safety.on_smoke(device, smoke=smoke)
 
     def _witness(self, device: str, moment: Moment, outcome: Outcome) -> None:
         """An answer proves the wire for every silence before it."""
@@ -161,6 +168,8 @@ class Cabinet:
 
     def _report(self, slot: Slot, changes: list[Change], moment: Moment, outcome: Outcome) -> None:
         index = slot.layout.index
+        if changes:
+            self._safety[index].on_battery_gone(_BATTERY_TEMPERATURE)
         for change in changes:
             outcome.events.append((self._layout.slot_device(index), _event(index, change)))
             if change.kind == "out" and change.observed and slot.layout.battery is not None and not slot.layout.prefix:
@@ -176,21 +185,31 @@ class Cabinet:
         changed = {index for index in self._slots if self._layout.slot_device(index) in dict(outcome.events)}
         for index, slot in self._slots.items():
             device = self._layout.slot_device(index)
+            slot.dangerous = self._safety[index].dangerous
             if index in touched | changed:
                 outcome.readings[device] = slot_readings(slot, self._layout.full_soc)
             for code, active in (("slot_unreadable", slot.unreadable), ("sn_mismatch", slot.mismatch)):
                 if slot.settled and self._told.get((index, code)) != active:
                     self._told[index, code] = active
-                    detail: dict[str, Json] = {"slot": index}
-                    outcome.alarms.append((device, Alarm(code, active, detail)))
+                    outcome.alarms.append((device, Alarm(code, active, {"slot": index})))
+            for found in self._safety[index].findings():
+                if self._told.get((index, found.code)) != found.active:
+                    self._told[index, found.code] = found.active
+                    outcome.alarms.append((device, Alarm(found.code, found.active, {"slot": index, **found.detail})))
         outcome.readings[self.name] = self._fittings + cabinet_readings(
             list(self._slots.values()), self._layout.full_soc, swapping=self._swaps.waiting
         )
 
 
 def _devices(slots: tuple[SlotLayout, ...]) -> frozenset[str]:
-    points = {point[0] for slot in slots for point in (slot.lock, slot.presence) if point is not None}
-    return frozenset(points | {slot.battery for slot in slots if slot.battery is not None})
+    return frozenset().union(*(slot.devices for slot in slots))
+
+
+def _hottest(reading: Reading | None) -> float | None:
+    """Return the temperature told, the highest of several."""
+    value = _good(reading)
+    values = value if isinstance(value, tuple) else (value,)
+    return max((float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)), default=None)
 
 
 def _good(reading: Reading | None) -> object:

@@ -6,59 +6,16 @@ A battery that falls silent behind a closed door is not gone but unreadable.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field
 
+from edge_agent.cabinet.layout import Door, SlotLayout
+from edge_agent.cabinet.swaps import Change
 from edge_agent.records import Json, Quality, Reading
 
 _DOOR_FRESH_S = 30.0
 """A door state older than this says nothing: its lock board may be dead and the door open."""
 _UNREADABLE_FACTOR = 3
 """A silent battery behind a closed door is told after so many times `absent_after`."""
-
-_INSIDE = "battery_present"
-"""A controller's point that tells whether a battery is in the slot, true or false."""
-
-Door = Literal["open", "closed", "unknown"]
-Point = tuple[str, str]
-"""A device and one of its points."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlotLayout:
-    """What is wired to a slot, counted from 1.
-
-    `lock` gives the door's state, "open" or "closed" (lock board or contact); `battery` is the device that answers
-    while a battery is in; `presence` is a switch in the slot, true while something is in it. With a `prefix` the device
-    `battery` is a controller that speaks for all slots, and of its points those are this slot's that begin so.
-    """
-
-    index: int
-    lock: Point | None = None
-    battery: str | None = None
-    presence: Point | None = None
-    prefix: str = ""
-
-    def own(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
-        """Return what the device `battery` says of this slot, by plain names of points, `present` among them."""
-        if not self.prefix:
-            return dict(readings)
-        cut = len(self.prefix)
-        own = {name[cut:]: replace(r, point=name[cut:]) for name, r in readings.items() if name.startswith(self.prefix)}
-        if (inside := own.pop(_INSIDE, None)) is not None:
-            own["present"] = replace(inside, point="present")
-        return own
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A battery came or went; `observed` is false if that was only inferred, `offered` if it may be part of a swap."""
-
-    kind: Literal["in", "out"]
-    sn: str | None
-    soc_pct: float | None
-    observed: bool
-    offered: bool = True
 
 
 @dataclass(slots=True)
@@ -83,6 +40,8 @@ class Slot:
     readings: dict[str, Reading] = field(default_factory=dict)
     fittings: dict[str, Reading] = field(default_factory=dict)
     """What a controller says of the slot itself: charger, fan, temperature."""
+    dangerous: bool = False
+    """Nobody should be sent here: heat, smoke, or a lock that does not open."""
     doubted: bool = False
     """The controller did not say last whether a battery is in."""
     _door_at: float = float("-inf")

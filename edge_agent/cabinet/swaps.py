@@ -8,8 +8,18 @@ comes back (or goes back) is no swap: both halves cancel out.
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from edge_agent.cabinet.slot import Change
 from edge_agent.records import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A battery came or went; `observed` is false if that was only inferred, `offered` if it may be part of a swap."""
+
+    kind: Literal["in", "out"]
+    sn: str | None
+    soc_pct: float | None
+    observed: bool
+    offered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

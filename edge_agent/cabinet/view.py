@@ -34,6 +34,7 @@ SLOT_POINTS = (
     "charge_v",
     "charge_a",
     "slot_temp_c",
+    "smoke",
     "fan_on",
     "heater_on",
     "light_on",
@@ -62,7 +63,7 @@ _CHARGING_A = 0.2
 
 def slot_state(slot: Slot, full_soc: float) -> SlotState:
     """Return the state of a slot; a fault hides everything else."""
-    if slot.unreadable or slot.mismatch or _warned(slot):
+    if slot.unreadable or slot.mismatch or slot.dangerous or _warned(slot):
         return "fault"
     charger = slot.fittings.get("charger_state")
     if charger is not None and charger.value == "fault":

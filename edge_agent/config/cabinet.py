@@ -1,33 +1,17 @@
 """A battery-swap cabinet, as the station file puts it together from devices."""
 
 import re
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from edge_agent.cabinet.layout import CabinetLayout, Point, SlotLayout, SlotLimits
 from edge_agent.config.types import Id, Names, Table
 from edge_agent.units import Duration
 
 _SLOT = re.compile(r"\{slot(?::0(\d))?\}")
 _POINT = re.compile(r"[a-z0-9-]+\.[a-z][a-z0-9_]*", re.ASCII)
-
-Point: TypeAlias = tuple[str, str]
-"""A device and one of its points."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlotWiring:
-    """What is wired to the slot `index` (from 1): the door's point, the battery's device, the switch in the slot.
-
-    Where a controller speaks for all slots, `battery` is its device, and its points of this slot begin with `prefix`.
-    """
-
-    index: int
-    lock: Point | None
-    battery: str | None
-    presence: Point | None
-    prefix: str = ""
 
 
 def _boards(value: Any) -> Any:
@@ -85,6 +69,18 @@ class Cabinet(Table):
     `slot_01_door` ("open", "closed"), `slot_01_battery_present`, `slot_01_sn`, `slot_01_soc_pct`, … of each slot."""
     presence: PointPattern | None = None
     """Switches that feel a battery in the slot: `"inputs.battery_{slot:02}"`."""
+    smoke: PointPattern | None = None
+    """Smoke detectors of the slots, as inputs that are true while there is smoke: `"inputs.smoke_{slot:02}"`. A
+    controller tells by its point `slot_01_smoke`, …"""
+    temp_rise: Annotated[float, Field(ge=0, le=60)] = 3.0
+    """Rise (°C in a minute) of a battery's or slot's temperature that raises the alarm `slot_temp_rise`; 0: none. It is
+    over at half of that."""
+    rise_window: Annotated[Duration, Field(ge=10, le=600)] = 60.0
+    """Time over which the rise is measured."""
+    opens_within: Annotated[Duration, Field(ge=1, le=60)] = 5.0
+    """A lock that was told to open and is closed after this time raises the alarm `lock_fault`."""
+    open_longest: Annotated[Duration, Field(ge=10, le=86400)] = 600.0
+    """A door that is open for longer than this raises the alarm `lock_fault`, too."""
     full_soc: Annotated[int, Field(ge=1, le=100)] = 95
     """A battery with at least this state of charge (%) counts as charged."""
     swap_window: Annotated[Duration, Field(ge=1, le=3600)] = 120.0
@@ -103,23 +99,36 @@ class Cabinet(Table):
         return self
 
     @property
-    def wiring(self) -> tuple[SlotWiring, ...]:
+    def wiring(self) -> tuple[SlotLayout, ...]:
         """What is wired to each slot, slot 1 first."""
         return tuple(self._wired(slot) for slot in range(1, self.slots + 1))
+
+    def layout(self, wires: Mapping[str, str]) -> CabinetLayout:
+        """Return what it is made of; `wires` names the link of each device."""
+        return CabinetLayout(
+            self.name,
+            self.wiring,
+            full_soc=self.full_soc,
+            swap_window_s=self.swap_window,
+            absent_after=self.absent_after,
+            wires=wires,
+            limits=SlotLimits(self.temp_rise, self.rise_window, self.opens_within, self.open_longest),
+        )
 
     @property
     def pictures(self) -> tuple[str, ...]:
         """Ids under which the cabinet and its slots are told to the centre: `cabinet`, `cabinet-01`, …"""
         return self.name, *(f"{self.name}-{slot:02}" for slot in range(1, self.slots + 1))
 
-    def _wired(self, slot: int) -> SlotWiring:
+    def _wired(self, slot: int) -> SlotLayout:
+        smoke = None if self.smoke is None else _point(self.smoke, slot)
         if self.controller is not None:
             prefix = f"slot_{slot:02}_"
-            return SlotWiring(slot, (self.controller, f"{prefix}door"), self.controller, None, prefix)
+            return SlotLayout(slot, (self.controller, f"{prefix}door"), self.controller, None, prefix, smoke)
         battery = None if self.batteries is None else _filled(self.batteries, slot)
         lock = self._lock(slot) if self.doors is None else _point(self.doors, slot)
         presence = None if self.presence is None else _point(self.presence, slot)
-        return SlotWiring(slot, lock, battery, presence)
+        return SlotLayout(slot, lock, battery, presence, smoke=smoke)
 
     def _lock(self, slot: int) -> Point | None:
         """Return the point of the last board that begins at or before `slot`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from edge_agent.cabinet.cabinet import Cabinet, Moment
 from edge_agent.recorder.queue import Submission
-from edge_agent.records import Quality, Reading, Record
+from edge_agent.records import Event, Quality, Reading, Record
 from edge_agent.wire_json import dumps
 
 CABINET = "cabinet/"
@@ -39,11 +39,16 @@ class Assembly:
             said += [replace(r, quality=Quality.BAD, why=why) for r in self._latest(submission.device)]
         found = Assembled([(submission.device, record) for record in said], dict(submission.state))
         readings = [record for record in said if isinstance(record, Reading)]
+        orders = [record.data for record in said if isinstance(record, Event) and record.type == "commanded"]
         stamp = submission.stamp
         for cabinet in self._cabinets:
-            if not readings or submission.device not in cabinet.devices:
+            if submission.device not in cabinet.devices:
                 continue
             moment = Moment(stamp.mono, stamp.wall_ms / 1000, self._boot_id)
+            for order in orders:
+                cabinet.ordered(submission.device, order, moment)
+            if not readings:
+                continue
             outcome = cabinet.update(submission.device, readings, moment)
             for device, values in outcome.readings.items():
                 found.records += [(device, reading) for reading in values]

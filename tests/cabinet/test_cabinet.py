@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, Moment, Outcome, SlotLayout
+from edge_agent.cabinet.cabinet import Cabinet, Moment, Outcome
+from edge_agent.cabinet.layout import CabinetLayout, SlotLayout
 from edge_agent.records import Json, Quality, Reading
 
 LOCKS = "locks"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config.cabinet import Cabinet, SlotWiring
+from edge_agent.cabinet.layout import SlotLayout, SlotLimits
+from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.file import load
 from edge_agent.config.model import InstalledDrivers
 from edge_agent.errors import ConfigError
@@ -123,11 +124,22 @@ def test_a_cabinet_says_what_is_wired_to_each_slot() -> None:
     )
     assert cabinet.pictures == ("cabinet", "cabinet-01", "cabinet-02", "cabinet-03")
     assert cabinet.wiring[1:] == (
-        SlotWiring(2, ("locks-a", "lock_02"), "battery-2", ("inputs", "slot_02")),
-        SlotWiring(3, ("locks-b", "lock_01"), "battery-3", ("inputs", "slot_03")),
+        SlotLayout(2, ("locks-a", "lock_02"), "battery-2", ("inputs", "slot_02")),
+        SlotLayout(3, ("locks-b", "lock_01"), "battery-3", ("inputs", "slot_03")),
     )
     contacts = Cabinet.model_validate(
         {"name": "plain", "slots": 1, "presence": "in.slot_{slot}", "doors": "in.door_{slot}"}
     )
-    assert contacts.wiring == (SlotWiring(1, ("in", "door_1"), None, ("in", "slot_1")),)
+    assert contacts.wiring == (SlotLayout(1, ("in", "door_1"), None, ("in", "slot_1")),)
     assert Cabinet.model_validate({"name": "bare", "slots": 1, "batteries": "b{slot}"}).wiring[0].lock is None
+
+
+def test_what_is_dangerous_in_a_slot_is_set_for_the_cabinet() -> None:
+    """Smoke detectors are named by slot, beside a controller too; limits go to every slot."""
+    cabinet = Cabinet.model_validate(
+        {"name": "box", "slots": 2, "controller": "board", "smoke": "inputs.smoke_{slot:02}", "temp_rise": 5}
+    )
+    layout = cabinet.layout({"board": "pair"})
+    assert [slot.smoke for slot in layout.slots] == [("inputs", "smoke_01"), ("inputs", "smoke_02")]
+    assert layout.limits == SlotLimits(rise_c_min=5.0)
+    assert layout.wires == {"board": "pair"}

@@ -6,7 +6,8 @@ from drivers.bms.driver import Bms, BmsOptions
 from drivers.bms.simulator import BmsSimulator
 from drivers.lockboard.driver import LockBoard, LockBoardOptions
 from drivers.lockboard.simulator import LockBoardSimulator
-from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, Moment, SlotLayout
+from edge_agent.cabinet.cabinet import Cabinet, Moment
+from edge_agent.cabinet.layout import CabinetLayout, SlotLayout
 from edge_agent.clock import FakeClock
 from edge_agent.demo.cabinet_model import Battery, CabinetModel
 from edge_agent.driver import Alarm, Driver, LinkTimeout, Reading, Site

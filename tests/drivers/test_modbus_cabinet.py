@@ -11,7 +11,8 @@ import pytest
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.options import ModbusOptions
 from drivers.modbus.simulator import ModbusSimulator
-from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, Moment, SlotLayout
+from edge_agent.cabinet.cabinet import Cabinet, Moment
+from edge_agent.cabinet.layout import CabinetLayout, SlotLayout
 from edge_agent.clock import FakeClock
 from edge_agent.config.cabinet import Cabinet as CabinetConfig
 from edge_agent.driver import Quality, Reading, Site

@@ -36,6 +36,14 @@ timeout = "100ms"
 every = "100ms"
 """
 """A board whose frames no Modbus device on the pair takes for its own."""
+CABINET = """
+[[cabinet]]
+name = "cabinet"
+slots = 4
+locks = "lockers"
+presence = "room.slot_{slot:02}"
+opens_within = "1s"
+"""
 LATENCY_S = 0.05
 """From the gate to the command's frame on an idle wire."""
 
@@ -61,6 +69,10 @@ class Operator:
         assert answer.pop("id") == name
         return answer
 
+    def value(self, device: str, point: str) -> object:
+        """The newest value of a point at the centre, None before there is one."""
+        return self.broker.last(f"state/{device}").get("points", {}).get(point, {}).get("value")
+
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Every event of a type at the centre, in order of arrival."""
         return [body for body in self.broker.sink.records.values() if body.get("type") == kind]
@@ -68,7 +80,7 @@ class Operator:
 
 @pytest.fixture(name="operator")
 def _operator(tmp_path: Path) -> Iterator[Operator]:
-    text = HEAD + ALLOW + ROOM + AIRCON + LOCKERS
+    text = HEAD + ALLOW + ROOM + AIRCON + LOCKERS + CABINET
     with centre() as broker, far_ends(tmp_path, text, broker.thread.port) as ends, running(ends) as station:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, "operator", protocol=mqtt.MQTTv5)
         client.connect("127.0.0.1", broker.thread.port)
@@ -93,8 +105,7 @@ def test_a_command_reaches_the_device_and_tells_what_came_of_it(operator: Operat
     assert (told["command"], told["args"], told["ok"]) == ("cool", {}, True)
     audits = wait_for(lambda: operator.events("audit"), "the audit")
     assert [(audit["command"], audit["decision"]) for audit in audits] == [("aircon/cool", "accepted")]
-    points = operator.broker.last("state/aircon")["points"]
-    assert points["state"]["value"] == "cooling"
+    wait_for(lambda: operator.value("aircon", "state") == "cooling", "the state tells it too")
 
 
 def test_a_door_opens_by_its_number(operator: Operator) -> None:
@@ -105,7 +116,8 @@ def test_a_door_opens_by_its_number(operator: Operator) -> None:
     refused = operator.command("lockers/open", lock=5)
     assert refused == {"ok": False, "reason": "lock: Input should be less than or equal to 4"}
     assert operator.command("lockers/open")["reason"] == "lock: Field required"
-    assert [told["args"] for told in operator.events("commanded")] == [{"lock": 3}]
+    told = wait_for(lambda: operator.events("commanded"), "the order is on record at the centre")
+    assert [record["args"] for record in told] == [{"lock": 3}]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +142,8 @@ def test_a_device_that_does_not_obey_is_answered_and_audited(operator: Operator)
     answer = operator.command("lockers/open", lock=2)
     assert answer["ok"] is False
     assert answer["reason"].startswith("open; the board did not open lock 2; jammed lock")
+    fault = wait_for(lambda: operator.broker.last("alarm/cabinet-02/lock_fault"), "the lock's alarm")
+    assert (fault["state"], fault["detail"]) == ("raised", {"slot": 2, "why": "told to open and still closed"})
     decisions = wait_for(lambda: len(found := operator.events("audit")) == 2 and found, "both audits")
     assert [audit["decision"] for audit in decisions] == ["accepted", "failed"]
 

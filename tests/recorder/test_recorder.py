@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.cabinet.cabinet import Cabinet, CabinetLayout, SlotLayout
+from edge_agent.cabinet.cabinet import Cabinet
+from edge_agent.cabinet.layout import CabinetLayout, SlotLayout
 from edge_agent.errors import JournalDamaged
 from edge_agent.records import Alarm, CardRef, Event, Quality, Reading
 from tests.journals import Bench, bench, coded, visits
