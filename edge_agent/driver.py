@@ -185,7 +185,8 @@ class ReplyShape:
 
     `find` gets the bytes received so far and returns the first whole, checked frame that answers the request (leading
     noise skipped), or None while there is none; it must not raise. `key` names the set of frames that `find` would
-    accept: after a timeout the link will not ask anything with an equal key until a late answer can no longer come.
+    accept: after a timeout the link will not ask anything with an equal key until a late answer can no longer come;
+    after a damaged answer that was asked for again, nothing that `find` would find in the answer to that.
     `size` is the length of the expected frame in bytes, 0 = unknown: once so much garbage has come, the answer
     is spent: waiting on is useless and the question may be repeated at once. `guard` is the silence in seconds that
     this device needs on the wire before the question, where the link's own pause is too short for it.

@@ -8,11 +8,12 @@ that, and those measured take a late answer for the answer to the next question.
 * drop the local echo of half-duplex adapters by count;
 * hand everything received to the reply's shape, which skips noise and checks the frame;
 * after a timeout ask nothing that a late answer could satisfy until `max_reply_delay` has passed; after a damaged
-  answer only the same question, because what looked like the answer may have been noise before it.
+  answer only the same question, because what looked like the answer may have been noise before it; and once that was
+  answered, only questions that its answer, which may come a second time, would not answer too.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -124,10 +125,6 @@ class ByteLink:
         self._show("<", data)
         return Chunk(at=self._clock.monotonic(), data=data)
 
-    def ready_at(self, key: Hashable) -> float:
-        """Monotonic time (s) from which any question with this reply key may be asked again."""
-        return self._late.until(key)
-
     def monotonic(self) -> float:
         """See `driver.Link.monotonic`."""
         return self._clock.monotonic()
@@ -158,7 +155,7 @@ class ByteLink:
         else:
             if repeated:
                 # This may have been the late answer to the first try; the one to this try then is still to come.
-                self._late.expect(reply.key, sent + self._timing.max_reply_delay, request)
+                self._late.expect(reply.key, sent + self._timing.max_reply_delay, request, frame)
             return frame
         finally:
             self._quiet_since = self._clock.monotonic()
@@ -166,7 +163,7 @@ class ByteLink:
     def _rest_before(self, request: bytes, reply: ReplyShape) -> bool:
         """Wait until `request` may be sent; True if it goes out early, as the repetition of itself."""
         free_at = self._quiet_since + max(self._timing.guard, reply.guard, self._line.guard if self._line else 0.0)
-        settled = self._late.settle(reply.key, request)
+        settled = self._late.settle(request, reply)
         self._rest_until(max(free_at, settled or 0.0))
         return settled is None
 

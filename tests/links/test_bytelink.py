@@ -138,16 +138,6 @@ def test_a_question_of_another_shape_need_not_wait() -> None:
     assert port.sent[1][0] - port.sent[0][0] == pytest.approx(0.504)
 
 
-def test_ready_at_tells_when_a_shape_may_be_asked_again() -> None:
-    """`ready_at` is the past for a shape in good standing and the end of the quiet time after a timeout."""
-    link, _, clock = opened()
-    assert link.ready_at("k") <= clock.monotonic()
-    start = clock.monotonic()
-    with pytest.raises(LinkTimeout):
-        link.ask(b"first", reply=any_of(b"A"), within=0.5)
-    assert link.ready_at("k") == pytest.approx(start + 2.0)
-
-
 def test_noise_before_a_late_answer_does_not_let_it_answer_another_question() -> None:
     """Noise looks like a spent answer; the true one, and that to the repetition, still meet no other question."""
     link, _, _ = opened([(0.01, b"????"), (0.4, b"A1")], [(0.3, b"A1")], [(0.4, b"A2")])
@@ -155,6 +145,59 @@ def test_noise_before_a_late_answer_does_not_let_it_answer_another_question() ->
         link.ask(b"first", reply=any_of(b"A"), within=0.5)
     assert link.ask(b"first", reply=any_of(b"A"), within=0.5) == b"A1"
     assert link.ask(b"second", reply=any_of(b"A"), within=0.5) == b"A2"
+
+
+def sized(letter: bytes, size: int) -> ReplyShape:
+    """Accept a frame of `size` bytes that begins with `letter` and ends with "!": answers told apart by length."""
+
+    def find(got: bytes) -> bytes | None:
+        starts = (at for at in range(len(got) - size + 1) if got[at : at + 1] == letter)
+        frames = (got[at : at + size] for at in starts)
+        return next((one for one in frames if one.endswith(b"!") and one.count(b"!") == 1), None)
+
+    return ReplyShape(key="k", find=find, size=size)
+
+
+def garbled_then_asked_again(*later: list[Heard]) -> tuple[ByteLink, ScriptedPort]:
+    """A link whose first question was answered by noise, repeated, and answered; `later` is what comes then."""
+    link, port, _ = opened([(0.01, b"????")], [(0.01, b"A11!")], *later)
+    with pytest.raises(DeviceError):
+        link.ask(b"first", reply=sized(b"A", 4), within=0.5)
+    assert link.ask(b"first", reply=sized(b"A", 4), within=0.5) == b"A11!"
+    return link, port
+
+
+def test_after_a_repetition_only_what_its_answer_would_answer_waits() -> None:
+    """Of the questions of one shape those whose answer has another form go out at once, and a late one passes them."""
+    link, port = garbled_then_asked_again([(0.2, b"A12!"), (0.3, b"A2!")], [(0.1, b"A3!")], [(0.1, b"A44!")])
+    assert link.ask(b"second", reply=sized(b"A", 3), within=0.5) == b"A2!"
+    assert link.ask(b"third", reply=sized(b"A", 3), within=0.5) == b"A3!"
+    assert port.sent[3][0] - port.sent[0][0] < 0.5
+    assert link.ask(b"fourth", reply=sized(b"A", 4), within=0.5) == b"A44!"
+    assert port.sent[4][0] - port.sent[1][0] >= 2.0
+
+
+def test_a_question_beside_a_repetition_that_is_garbled_too_keeps_both_apart() -> None:
+    """Late answers to two questions may be on their way: neither answers a third one of its form."""
+    link, port = garbled_then_asked_again(
+        [(0.01, b"????")], [(0.01, b"A2!")], [(0.1, b"A12!"), (0.2, b"A3!")], [(0.1, b"A44!")]
+    )
+    with pytest.raises(DeviceError):
+        link.ask(b"second", reply=sized(b"A", 3), within=0.5)
+    assert link.ask(b"second", reply=sized(b"A", 3), within=0.5) == b"A2!"
+    assert port.sent[3][0] - port.sent[0][0] < 1.0
+    assert link.ask(b"third", reply=sized(b"A", 3), within=0.5) == b"A3!"
+    assert port.sent[4][0] - port.sent[3][0] >= 2.0
+    assert link.ask(b"fourth", reply=sized(b"A", 4), within=0.5) == b"A44!"
+
+
+def test_after_a_silence_every_question_of_the_shape_waits() -> None:
+    """What a late answer would look like is not known then, whatever was known before."""
+    link, port = garbled_then_asked_again([], [(0.1, b"A3!")])
+    with pytest.raises(LinkTimeout):
+        link.ask(b"second", reply=sized(b"A", 3), within=0.5)
+    assert link.ask(b"third", reply=sized(b"A", 3), within=0.5) == b"A3!"
+    assert port.sent[3][0] - port.sent[2][0] >= 2.0
 
 
 def test_an_echo_is_dropped() -> None:
