@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from edge_agent.records import Json, Quality, Reading, Severity, Stamp
+from edge_agent.records import AlarmState, Json, Quality, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,12 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class ActiveAlarm:
-    """An alarm that is raised now. `epoch` and `seq` name its newest record."""
+    """An alarm that is up now. `epoch` and `seq` name its newest record."""
 
     device: str
-    code: str
-    severity: Severity
-    since: Stamp
+    state: AlarmState
     epoch: int
     seq: int
-    detail: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +111,9 @@ class View:
 
     devices: Mapping[str, Device] = field(default_factory=dict)
     alarms: Mapping[tuple[str, str], ActiveAlarm] = field(default_factory=dict)
+    """(device, code) -> what is up."""
+    shelved: frozenset[tuple[str, str]] = frozenset()
+    """(device, code) of alarms put aside, up or not."""
     totals: Totals = field(default_factory=Totals)
     storage: Storage = field(default_factory=Storage)
     uplink: Link = field(default_factory=Link)

@@ -1,13 +1,14 @@
 """What happened, as drivers say it: Reading (value now), Event (once, never thinned), Alarm (raised or cleared).
 
 With them comes Memory: what the driver must know again after a restart to say nothing twice. Drivers know neither time
-nor their own name: the Worker adds the device, the Recorder the Stamp.
+nor their own name: the Worker adds the device, the Recorder the Stamp. What no driver says: a Decision is a person's,
+an AlarmState is what the rules make of it all.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -118,4 +119,59 @@ class Memory:
     text: str
 
 
-Record: TypeAlias = Reading | Event | Alarm | Memory
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided about an alarm of a device; `seconds` is how long a `shelve` holds."""
+
+    code: str
+    verb: Literal["acknowledge", "clear", "shelve", "unshelve"]
+    by: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Who put an alarm aside, when, and for how many seconds."""
+
+    by: str
+    at: Stamp
+    seconds: float
+
+    @property
+    def until(self) -> Stamp:
+        """When it ends."""
+        ms = round(self.seconds * 1000)
+        return replace(self.at, mono_ms=self.at.mono_ms + ms, wall_ms=self.at.wall_ms + ms)
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmState:
+    """Everything there is to know of one alarm of one device: what rules make of Alarms and Decisions.
+
+    `stands` is the condition itself, `active` whether the alarm is up, which a latch or damping may keep longer.
+    `by` is who acknowledged it, or cleared it. `raises` are the recent times it was raised; `unsteady` is its last
+    change while it flaps, None while it does not. What is not `told` is remembered, but no record says so.
+    """
+
+    code: str
+    severity: Severity
+    zh: str
+    en: str
+    since: Stamp
+    stands: bool = False
+    active: bool = False
+    count: int = 0
+    by: str = ""
+    detail: Mapping[str, Json] = field(default_factory=dict)
+    shelf: Shelf | None = None
+    raises: tuple[Stamp, ...] = ()
+    unsteady: Stamp | None = None
+    told: bool = True
+
+    @property
+    def latched(self) -> bool:
+        """Whether it is up only because nobody has acknowledged or cleared it."""
+        return self.active and not self.stands and self.unsteady is None
+
+
+Record: TypeAlias = Reading | Event | Alarm | Memory | Decision | AlarmState

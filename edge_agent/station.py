@@ -16,8 +16,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from edge_agent import __version__
+from edge_agent import __version__, decisions
 from edge_agent.actors import WITHIN_S, Actors
+from edge_agent.alarms import CATALOGUE
 from edge_agent.cabinet.cabinet import Cabinet
 from edge_agent.cards import CardKey
 from edge_agent.climate import ClimateKeeper
@@ -25,7 +26,7 @@ from edge_agent.clock import Clock, SystemClock
 from edge_agent.commands import SEEN, Gate
 from edge_agent.config.links import Link as LinkConfig
 from edge_agent.config.maintenance import split
-from edge_agent.config.model import Config, Device
+from edge_agent.config.model import RESERVED, Config, Device
 from edge_agent.driver import Command, DriverClass, Site, load_driver
 from edge_agent.errors import AgentError
 from edge_agent.journal.open import Opened
@@ -131,6 +132,7 @@ class Station:
         )
         self.actors = Actors(self.gate)
         self._offer_maintenance()
+        self._offer_decisions()
         self._declare(opened)
         self.page: PageServer | None = None
 
@@ -345,6 +347,14 @@ class Station:
     def _stuck_alarm(self, name: str, *, active: bool) -> None:
         if name in self._workers:
             self.recorder.submit(name, [Alarm("worker_stuck", active=active)])
+
+    def _offer_decisions(self) -> None:
+        config = self.config
+        codes = {*CATALOGUE, *(rule.alarm for rule in config.alarm)}
+        pictures = {name for cabinet in config.cabinet for name in cabinet.pictures}
+        named = {one.name for table in (config.device, config.link, config.consumable, config.round) for one in table}
+        known = decisions.Known(codes, RESERVED | named | pictures)
+        decisions.Decisions(self.gate, self.recorder, self.picture, known)
 
     def _offer_maintenance(self) -> None:
         config = self.config

@@ -24,6 +24,7 @@ from edge_agent.picture import Picture, View
 from edge_agent.ranges import Ranges
 from edge_agent.recorder.recorder import Recorder, Settings
 from edge_agent.records import CardRef, Event, Reading
+from edge_agent.rules.alarms import AlarmLife
 from edge_agent.rules.day_keys import DayKeys
 from edge_agent.rules.rule import Rule
 from edge_agent.rules.swipes import Swipes
@@ -95,7 +96,8 @@ class Bench:
         self.script = Script()
         self.cabinets: list[Cabinet] = []
         self.make_rules: Callable[[Journal], Sequence[Rule]] = lambda journal: [
-            Swipes(10.0, journal.ledger(), DayKeys(journal.path.parent))
+            Swipes(10.0, journal.ledger(), DayKeys(journal.path.parent)),
+            AlarmLife(journal.state()),
         ]
         self.check_up_to = 1 << 30
         self.limits = Limits()

@@ -14,7 +14,7 @@ from edge_agent.clock import Clock, SystemClock
 from edge_agent.config.file import load
 from edge_agent.config.links import Link
 from edge_agent.config.model import Config, Device
-from edge_agent.driver import Alarm, Driver, Event, Listener, Reading, Record, Site, Wire, load_driver
+from edge_agent.driver import Alarm, Driver, Event, Listener, Memory, Reading, Record, Site, Wire, load_driver
 from edge_agent.errors import AgentError, DeviceError, LinkError
 from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink
@@ -115,5 +115,7 @@ def _text(record: Record) -> str:
             return f"alarm {record.code} {'raised' if record.active else 'clear'}"
         case Event():
             return f"event {record.type} {json.dumps(dict(record.data), ensure_ascii=False)}"
-        case _:
+        case Memory():
             return f"to remember: {record.key}"
+        case _:
+            raise AssertionError(f"no driver says {record!r}")

@@ -5,61 +5,19 @@ The checks run on every element that is right by itself, so that one typing mist
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from edge_agent.config.alarm_checks import alarms_whole
 from edge_agent.config.cabinet import Cabinet
-from edge_agent.config.climate import Climate
+from edge_agent.config.draft import Draft, Found
 from edge_agent.config.links import GpiodLink, Link, ModbusTcpLink, SerialLink, TcpLink, UdpLink
 from edge_agent.config.maintenance import split
 from edge_agent.config.messages import problem_at, suggest
 from edge_agent.config.model import Device
-from edge_agent.config.positions import Path
 from edge_agent.config.tree import Tree, spot_of
 from edge_agent.driver import Actor, DriverClass, Site, Wire
 from edge_agent.errors import Problem
-
-Found: TypeAlias = Iterator[tuple[Path, str]]
-"""Path of the key and what is wrong with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The elements of a station file that are right by themselves, by their index, and all names as written."""
-
-    tree: Tree
-    drivers: Mapping[str, DriverClass]
-    links: dict[int, Link]
-    devices: dict[int, Device]
-    cabinets: dict[int, Cabinet]
-    climates: dict[int, Climate]
-
-    @classmethod
-    def of(cls, tree: Tree, drivers: Mapping[str, DriverClass]) -> "Draft":
-        """Validate each element alone."""
-        context = {"drivers": drivers}
-        return cls(
-            tree,
-            drivers,
-            _right(TypeAdapter(Link), tree.get("link"), context),
-            _right(TypeAdapter(Device), tree.get("device"), context),
-            _right(TypeAdapter(Cabinet), tree.get("cabinet"), context),
-            _right(TypeAdapter(Climate), tree.get("climate"), context),
-        )
-
-    def names(self, table: str) -> list[tuple[int, str]]:
-        """Return (index, name) of every element of a list of tables, right or wrong."""
-        elements = self.tree.get(table)
-        if not isinstance(elements, list):
-            return []
-        return [
-            (index, element["name"])
-            for index, element in enumerate(elements)
-            if isinstance(element, Tree) and isinstance(element.get("name"), str)
-        ]
 
 
 def errors(draft: Draft) -> Iterator[Problem]:
@@ -81,18 +39,8 @@ def _places_known(draft: Draft) -> Found:
                 yield ("visits", key), f"{key}: there is no device {device!r}{suggest(device, names)}"
 
 
-def _right(adapter: TypeAdapter[Any], elements: Any, context: dict[str, Any]) -> dict[int, Any]:
-    found: dict[int, Any] = {}
-    for index, element in enumerate(elements if isinstance(elements, list) else ()):
-        try:
-            found[index] = adapter.validate_python(element, context=context)
-        except ValidationError:
-            continue
-    return found
-
-
 def _names_twice(draft: Draft) -> Found:
-    for table in ("link", "device", "cabinet", "consumable", "round"):
+    for table in ("link", "device", "cabinet", "consumable", "round", "alarm"):
         seen: dict[str, int] = {}
         for index, name in draft.names(table):
             if name in seen:
@@ -271,4 +219,5 @@ _CHECKS = (
     _cabinets_whole,
     _places_known,
     _climates_fit,
+    alarms_whole,
 )

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edge_agent.config.checks import Draft, errors
+from edge_agent.config.checks import errors
+from edge_agent.config.draft import Draft
 from edge_agent.config.messages import problem
 from edge_agent.config.model import Config, InstalledDrivers
 from edge_agent.config.positions import Path as KeyPath

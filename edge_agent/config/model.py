@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
+from edge_agent.config.alarms import AlarmRule, Alarms
 from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.climate import Climate
 from edge_agent.config.links import Link
@@ -380,6 +381,10 @@ class Config(Table):
     """Rooms kept in their comfort band."""
     public: Public = Public()
     """What the public is told."""
+    alarms: Alarms = Alarms()
+    """How alarms live, and the built-in ones."""
+    alarm: tuple[AlarmRule, ...] = ()
+    """Alarms of the station's own."""
     consumable: tuple[Consumable, ...] = ()
     """What has to be refilled."""
     round: tuple[Round, ...] = ()

@@ -7,9 +7,8 @@ The banner is computed from the alarms and from the little that cannot become an
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_agent.alarms import CATALOGUE
 from edge_agent.page.look import Look, Since
-from edge_agent.page.words import Bilingual, said
+from edge_agent.page.words import Bilingual, Said, said
 from edge_agent.records import Severity
 
 _RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.MAJOR: 2, Severity.CRITICAL: 3}
@@ -23,7 +22,10 @@ Level = Literal["ok", "waiting", "info", "warning", "major", "critical"]
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """One thing that is wrong; `why` is what a device or the network said, in its own language."""
+    """One thing that is wrong; `why` is what a device or the network said, in its own language.
+
+    `by` is who has acknowledged it, `shelved` who has put it aside, "" if nobody has.
+    """
 
     device: str
     code: str
@@ -32,6 +34,10 @@ class Concern:
     text: Bilingual
     since: Since
     why: str
+    by: str = ""
+    shelved: str = ""
+    latched: bool = False
+    flapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +56,42 @@ class Verdict:
 
 
 def concerns(look: Look) -> tuple[Concern, ...]:
-    """Return everything that is wrong, worst first, and of equal weight the newest first."""
+    """Return everything that is wrong: worst first, then what nobody has seen to yet, then the newest.
+
+    What somebody has put aside comes last.
+    """
     found = [*_alarms(look), *_own(look)]
-    return tuple(sorted(found, key=lambda one: (-_RANK[one.severity], -(one.since.at or float("-inf")))))
+    return tuple(sorted(found, key=_order))
 
 
 def judge(found: tuple[Concern, ...], doubtful: int, waiting: int) -> Verdict:
-    """Say it in one word."""
+    """Say it in one word; what is shelved is nobody's concern until it is taken up again."""
     level: Level = "warning" if doubtful else "waiting" if waiting else "ok"
-    if found:
+    if found and not found[0].shelved:
         return Verdict(found[0].severity.value, found[0], len(found) - 1, doubtful, waiting)
     return Verdict(level, None, 0, doubtful, waiting)
+
+
+def _order(one: Concern) -> tuple[bool, int, bool, float]:
+    return bool(one.shelved), -_RANK[one.severity], bool(one.by), -(one.since.at or float("-inf"))
 
 
 def _alarms(look: Look) -> list[Concern]:
     return [
         Concern(
-            alarm.device,
-            alarm.code,
-            look.label(alarm.device),
-            alarm.severity,
-            CATALOGUE[alarm.code],
-            look.since(alarm.since),
-            str(alarm.detail.get("why", "")),
+            device,
+            code,
+            look.label(device),
+            alarm.state.severity,
+            Said(alarm.state.zh, alarm.state.en),
+            look.since(alarm.state.since),
+            str(alarm.state.detail.get("why", "")),
+            by=alarm.state.by,
+            shelved="" if alarm.state.shelf is None else alarm.state.shelf.by,
+            latched=alarm.state.latched,
+            flapping=alarm.state.unsteady is not None,
         )
-        for alarm in look.view.alarms.values()
+        for (device, code), alarm in look.view.alarms.items()
     ]
 
 

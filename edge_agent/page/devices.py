@@ -73,7 +73,7 @@ def _state(look: Look, device: Device, at: float | None) -> tuple[State, str]:
     points = look.points(device.name)
     for key in ((device.link, "link_lost"), (device.name, "device_silent")):
         if key in look.view.alarms:
-            return "bad", str(look.view.alarms[key].detail.get("why", ""))
+            return "bad", str(look.view.alarms[key].state.detail.get("why", ""))
     present = points.get("present")
     if device.may_be_absent and present is not None and present.reading.value is False:
         return ("stale" if look.outdated(device.name, present.mono) else "absent"), ""

@@ -78,6 +78,10 @@ def _concern(look: Overview, one: Concern) -> dict[str, Any]:
             "text": _both(one.text),
             "age_s": _age(look, one.since.at),
             "why": one.why or None,
+            "acknowledged_by": one.by or None,
+            "shelved_by": one.shelved or None,
+            "latched": one.latched or None,
+            "flapping": one.flapping or None,
         }
     )
 

@@ -11,7 +11,6 @@ from edge_agent.ledger import Ledger
 from edge_agent.picture import ActiveAlarm, Device, Picture, Storage, Totals, View, with_readings
 from edge_agent.recorder.thinning import Thinner
 from edge_agent.records import Json, Reading, Stamp
-from edge_agent.rules.alarms import Alarms
 
 JOURNAL = "journal"
 """Device id of what concerns the journal itself."""
@@ -24,7 +23,8 @@ class Effects:
     readings: dict[str, tuple[dict[str, Reading], Stamp]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     """Devices that became worth telling the centre."""
-    alarms: bool = False
+    alarms: dict[tuple[str, str], ActiveAlarm] = field(default_factory=dict)
+    """(device, code) -> newest state, also of those that are over."""
     totals: bool = False
     visit: float | None = None
     """Monotonic seconds of the last one."""
@@ -38,7 +38,7 @@ class Effects:
     @property
     def any(self) -> bool:
         """True if the picture changes."""
-        return bool(self.readings or self.told) or self.alarms or self.totals or self.visit is not None
+        return bool(self.readings or self.told or self.alarms) or self.totals or self.visit is not None
 
 
 class Display:
@@ -49,13 +49,11 @@ class Display:
         picture: Picture,
         journal: Journal,
         ledger: Ledger,
-        alarms: Alarms,
         figures: Callable[[], Mapping[str, Json]],
     ) -> None:
         self._picture = picture
         self._journal = journal
         self._ledger = ledger
-        self._alarms = alarms
         self._figures = figures
         self._commits: list[tuple[Batch, float]] = []
 
@@ -76,7 +74,9 @@ class Display:
             if effects.readings or effects.told:
                 changes["devices"] = _seen(view.devices, effects)
             if effects.alarms:
-                changes["alarms"] = self._active_alarms()
+                known = {**view.alarms, **effects.alarms}
+                changes["alarms"] = {key: alarm for key, alarm in known.items() if alarm.state.active}
+                changes["shelved"] = _shelved(view.shelved, effects)
             if effects.totals:
                 changes["totals"] = self._totals(view.totals.changes + 1, now_ms)
             if effects.visit is not None:
@@ -114,13 +114,6 @@ class Display:
         """Say why nothing is accepted at the moment, and how much waits."""
         self._picture.change(lambda view: replace(view, storage=replace(view.storage, trouble=text, waiting=waiting)))
 
-    def _active_alarms(self) -> dict[tuple[str, str], ActiveAlarm]:
-        return {
-            (device, code): ActiveAlarm(device, code, state.severity, state.since, state.epoch, state.seq, state.detail)
-            for (device, code), state in self._alarms.states.items()
-            if state.active
-        }
-
     def _totals(self, changes: int, now_ms: int | None) -> Totals:
         ledger = self._ledger
         where = (self._journal.epoch_name, self._journal.last_seq("usage"))
@@ -156,6 +149,11 @@ def _after(before: Storage, commits: Sequence[tuple[Batch, float]]) -> Storage:
         trouble="",
         waiting=0,
     )
+
+
+def _shelved(before: frozenset[tuple[str, str]], effects: Effects) -> frozenset[tuple[str, str]]:
+    now = {key for key, alarm in effects.alarms.items() if alarm.state.shelf is not None}
+    return (before - effects.alarms.keys()) | now
 
 
 def _seen(before: Mapping[str, Device], effects: Effects) -> dict[str, Device]:

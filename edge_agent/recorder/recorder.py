@@ -21,16 +21,18 @@ from edge_agent.journal.row import Row
 from edge_agent.journal.upkeep import Upkeep
 from edge_agent.ledger import Calendar, Ledger, counts
 from edge_agent.memory import Memories, key_of
-from edge_agent.picture import Picture
+from edge_agent.picture import ActiveAlarm, Picture
 from edge_agent.ranges import Ranges
+from edge_agent.recorder.alarms import known_alarms, stored
 from edge_agent.recorder.assembly import Assembly
 from edge_agent.recorder.days import CLOSED, Closed, Days
 from edge_agent.recorder.effects import JOURNAL, Display, Effects
 from edge_agent.recorder.queue import Overflow, Queue, Submission, checked
 from edge_agent.recorder.thinning import Thinner
 from edge_agent.recorder.time import StationTime
-from edge_agent.records import Alarm, Event, Json, Memory, Reading, Record, Stamp
-from edge_agent.rules.alarms import ALARM, Alarms
+from edge_agent.records import AlarmState, Event, Json, Memory, Reading, Record, Stamp
+from edge_agent.rules.alarm_state import ALARM, told
+from edge_agent.rules.alarms import AlarmLife
 from edge_agent.rules.rule import Moment, Rule, Rules, Said
 from edge_agent.wire_json import dumps
 
@@ -72,7 +74,7 @@ class Recorder:
         picture: Picture,
         cabinets: Sequence[Cabinet] = (),
         *,
-        rules: Sequence[Rule] = (),
+        rules: Sequence[Rule] | None = None,
         upkeep: Upkeep | None = None,
     ) -> None:
         self.poll_now: Callable[[str], None] = lambda _device: None
@@ -84,21 +86,21 @@ class Recorder:
         state = journal.state()
         self._memories = Memories(state)
         counts = journal.ledger()
-        self._rules = Rules(rules)
-        self._alarms = Alarms(state)
+        self._rules = Rules([AlarmLife(state)] if rules is None else rules)
         self._ledger = Ledger(settings.calendar, counts, state.get(CLOSED, ""))
         self._thinner = Thinner(min_interval=settings.min_interval, heartbeat=settings.heartbeat)
         self._assembly = Assembly(cabinets, self._thinner.latest, clock.boot_id)
         self._queue = Queue(settings.queue)
         self._batch = Batch()
-        self._effects = Effects(alarms=True, totals=True)
+        self._alarms = known_alarms(state)
+        self._effects = Effects(alarms=dict(self._alarms), totals=True)
         self._failed = False
         self._unstored: Overflow | None = None
         self._days = Days(self._ledger)
         self._chain = Chain(journal, state.get(CHAIN))
         self._figures_at = clock.monotonic() + _FIGURES_S
         self._due = self._tend_at = clock.monotonic()
-        self._display = Display(picture, journal, self._ledger, self._alarms, self._rules.today)
+        self._display = Display(picture, journal, self._ledger, self._rules.today)
         self._reveal()
 
     # ---- from any thread
@@ -252,11 +254,11 @@ class Recorder:
         for when, (device, record) in said:
             if isinstance(record, Event):
                 self._event(device, record, when)
-            elif isinstance(record, Alarm):
+            elif isinstance(record, AlarmState):
                 self._alarm(device, record, stamp)
             elif isinstance(record, Memory):
                 self._batch.state[key_of(device, record)] = record.text
-            else:
+            elif isinstance(record, Reading):
                 readings.setdefault(device, []).append(record)
         # Readings last: a change is told beside the event that explains it, in the same transaction.
         for device, values in readings.items():
@@ -277,14 +279,16 @@ class Recorder:
             self._effects.visit = stamp.mono
         self._row("usage", device, event.type, stamp, body)
 
-    def _alarm(self, device: str, alarm: Alarm, stamp: Stamp) -> None:
-        if not self._alarms.changes(device, alarm):
-            return
-        seq = self._journal.reserve("alarm")
-        state, body = self._alarms.apply(device, alarm, stamp, self._journal.epoch, seq)
-        self._batch.state[f"{ALARM}{device}/{alarm.code}"] = state.stored()
-        self._row("alarm", device, alarm.code, stamp, body, seq=seq)
-        self._effects.alarms = True
+    def _alarm(self, device: str, state: AlarmState, stamp: Stamp) -> None:
+        key = (device, state.code)
+        before = self._alarms.get(key)
+        if state.told or before is None:
+            now = ActiveAlarm(device, state, self._journal.epoch, self._journal.reserve("alarm"))
+            self._row("alarm", device, state.code, stamp, told(state), seq=now.seq)
+        else:
+            now = replace(before, state=state)
+        self._alarms[key] = self._effects.alarms[key] = now
+        self._batch.state[f"{ALARM}{device}/{state.code}"] = dumps(stored(now))
 
     def _tell(self, device: str, readings: Sequence[Reading], stamp: Stamp) -> None:
         self._effects.see(device, {reading.point: reading for reading in readings}, stamp)

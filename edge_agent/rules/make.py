@@ -8,8 +8,12 @@ from edge_agent.config.maintenance import Consumable, split
 from edge_agent.config.model import Config
 from edge_agent.ledger import LIFE, Calendar
 from edge_agent.rules import batteries, charged, passages, presence, reconcile, unique, visits
+from edge_agent.rules.alarms import AlarmLife, LifeSettings
+from edge_agent.rules.builtin import built_in
+from edge_agent.rules.conditions import Conditions
 from edge_agent.rules.day_keys import DayKeys
 from edge_agent.rules.opening import Opening
+from edge_agent.rules.own import kinds_of, spec_of
 from edge_agent.rules.rounds import Plan, Rounds
 from edge_agent.rules.rule import Rule
 from edge_agent.rules.staff import StaffPresence
@@ -40,6 +44,8 @@ def make_rules(
         *(Supplies(_supply(one), state) for one in config.consumable),
         *(Rounds(Plan(one.name, one.every, one.times, one.early, one.grace, zone), state) for one in config.round),
         Opening(config.public.doors, state),
+        Conditions([*map(spec_of, config.alarm), *built_in(config)], state),
+        AlarmLife(state, _life(config)),
     ]
 
 
@@ -74,6 +80,13 @@ def _cabinets(config: Config, state: Mapping[str, str], calendar: Calendar) -> l
         charged.Charged([cabinet.name for cabinet in config.cabinet], calendar, state),
         batteries.Batteries(slots, state),
     ]
+
+
+def _life(config: Config) -> LifeSettings:
+    alarms = config.alarms
+    latched = {*alarms.latch, *(rule.alarm for rule in config.alarm if rule.latch)}
+    often, window = alarms.flapping, alarms.flapping_window
+    return LifeSettings(frozenset(alarms.off), frozenset(latched), often, window, kinds_of(config.alarm))
 
 
 def _supply(consumable: Consumable) -> Supply:

@@ -46,6 +46,11 @@ class Moment:
         before, now = self.dated(earlier), self.at_ms
         return None if before is None or now is None else (now - before) / 1000
 
+    def elapsed(self, earlier: Stamp) -> float:
+        """Return the seconds that have passed since `earlier` at least: since another boot no less than this one's."""
+        since = self.since(earlier)
+        return since if since is not None and earlier.boot == self.stamp.boot else max(self.mono, since or 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:

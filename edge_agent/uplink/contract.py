@@ -123,8 +123,15 @@ class Event(Record, Open):
     """`visit`, `denied`, `door_opened`, `battery_in`, `battery_out`, `swap`, `day_closed`, `audit`, …"""
 
 
+class Shelved(Wire):
+    """Who has put an alarm aside, and until when."""
+
+    by: str
+    until: Time
+
+
 class Alarm(Record):
-    """`alarm/<device>/<code>`: one record of the alarm stream."""
+    """`alarm/<device>/<code>`: one record of the alarm stream, the whole state of an alarm that has changed."""
 
     state: Literal["raised", "acknowledged", "cleared"]
     severity: Severity
@@ -134,6 +141,13 @@ class Alarm(Record):
     """How often it has been raised."""
     detail: dict[str, JsonValue] | None = None
     by: str | None = None
+    """Who acknowledged or cleared it."""
+    latched: Literal[True] | None = None
+    """The cause is over; it stays up until somebody has acknowledged or cleared it."""
+    flapping: Literal[True] | None = None
+    """It comes and goes: it is held up, and told no more until it has been quiet."""
+    shelved: Shelved | None = None
+    """Nobody is to be called about it until then."""
 
 
 class Sample(Open):

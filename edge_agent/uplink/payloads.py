@@ -77,6 +77,8 @@ def alarm(row: Row, names: Names, *, late: bool) -> bytes:
     """Render an alarm-stream record; `since` is stored as a stamp so that it can be corrected like the row itself."""
     body = json.loads(row.body)
     body["since"] = names.time(*body.pop("since"))
+    if "shelved" in body:
+        body["shelved"]["until"] = names.time(*body["shelved"]["until"])
     return _record(_with(row, body), names, late=late).encode()
 
 

@@ -187,7 +187,7 @@ class Uplink:
 
     def _critical_waits(self, outbox: Outbox) -> bool:
         alarms = self._picture.view.alarms.values()
-        critical = any(alarm.severity is Severity.CRITICAL for alarm in alarms)
+        critical = any(alarm.state.severity is Severity.CRITICAL for alarm in alarms)
         return critical and outbox.delivery.pending()["alarm"] > 0
 
     def _open(self, now: float) -> None:

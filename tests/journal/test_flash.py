@@ -76,7 +76,7 @@ def test_the_budget_raises_an_alarm(tmp_path: Path) -> None:
     it.step(61.0)
     it.step(10.0)
     assert ("station", "flash_budget") in it.view.alarms
-    assert it.view.alarms["station", "flash_budget"].detail == {"written_bytes": 12_000, "budget_bytes": 10_000}
+    assert it.view.alarms["station", "flash_budget"].state.detail == {"written_bytes": 12_000, "budget_bytes": 10_000}
     assert it.view.storage.written_day == 12_000
     it.crash()
     it.open()

@@ -164,7 +164,7 @@ def test_no_stream_pays_for_another(small: Bench) -> None:
     """A flood of telemetry leaves usage and alarms alone, and the other way round."""
     for number in range(20):
         small.swipe(str(number))
-        small.recorder.submit("hall", [Alarm("smoke", active=number % 2 == 0)])
+        small.recorder.submit(f"hall-{number // 2}", [Alarm("water_leak", active=number % 2 == 0)])
     fill(small, "tele", 30_000, every=1.0, size=100)
     work(small)
     assert len(small.rows("usage")) == len(small.rows("alarm")) == 20

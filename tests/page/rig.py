@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from edge_agent.alarms import CATALOGUE
 from edge_agent.clock import FakeClock
 from edge_agent.config.model import Config
 from edge_agent.machine import Machine
 from edge_agent.page.source import Source
 from edge_agent.picture import ActiveAlarm, Device, Link, Picture, Storage, Totals, View, with_readings
-from edge_agent.records import Quality, Reading, Severity, Stamp, Value
+from edge_agent.records import AlarmState, Quality, Reading, Severity, Shelf, Stamp, Value
 from edge_agent.slot import Statistics
 
 NOON = 1_780_027_200.0
@@ -160,12 +161,25 @@ class Rig:
         self.alarm(device, "device_silent", why=why)
 
     def alarm(
-        self, device: str, code: str, severity: Severity = Severity.MAJOR, *, boot: int = BOOT, **detail: str
+        self,
+        device: str,
+        code: str,
+        severity: Severity = Severity.MAJOR,
+        *,
+        boot: int = BOOT,
+        by: str = "",
+        shelved: str = "",
+        **detail: str,
     ) -> None:
         """Raise an alarm now."""
         now, wall = self.clock.monotonic(), self.clock.wall()
         since = Stamp(boot, round(now * 1000), round(wall * 1000), self.clock.good())
-        raised = ActiveAlarm(device, code, severity, since, 1, 1, dict(detail))
+        kind = CATALOGUE[code]
+        shelf = Shelf(shelved, since, 3600.0) if shelved else None
+        state = AlarmState(
+            code, severity, kind.zh, kind.en, since, stands=True, active=True, by=by, detail=detail, shelf=shelf
+        )
+        raised = ActiveAlarm(device, state, 1, 1)
         self.change(alarms={**self.picture.view.alarms, (device, code): raised})
 
     def clear(self) -> None:

@@ -108,7 +108,7 @@ def test_an_overflow_becomes_a_gap_record(tmp_path: Path) -> None:
         for number in range(10):
             it.recorder.submit("door", [Event("visit")])
             it.recorder.submit("climate", [Reading("temperature_c", float(number))])
-            it.recorder.submit("hall", [Alarm("smoke", active=number % 2 == 0)])
+            it.recorder.submit("hall", [Alarm("water_leak", active=number % 2 == 0)])
             it.clock.advance(1.0)
         it.step()
         it.step()
@@ -122,7 +122,7 @@ def test_an_overflow_becomes_a_gap_record(tmp_path: Path) -> None:
         assert 0 < last[1] - first[1] < 10_000
         assert gap(it, "tele")["count"] == 9
         assert gap(it, "alarm")["count"] == 8
-        assert [json.loads(row.body)["state"] for row in it.rows("alarm", "smoke")] == ["raised", "cleared"]
+        assert [json.loads(row.body)["state"] for row in it.rows("alarm", "water_leak")] == ["raised", "cleared"]
         assert it.view.alarms == {}
         it.crash()
         it.open()

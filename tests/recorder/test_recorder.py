@@ -182,7 +182,7 @@ def test_a_driver_may_know_the_moment_better(tmp_path: Path) -> None:
 
 def test_alarms_are_raised_once_and_cleared_once(tmp_path: Path) -> None:
     """Also across a restart; the view shows what is raised now."""
-    smoke, clear = Alarm("smoke", active=True), Alarm("smoke", active=False)
+    smoke, clear = Alarm("water_leak", active=True), Alarm("water_leak", active=False)
     with bench(tmp_path) as it:
         for alarm in (clear, smoke, smoke):
             it.recorder.submit("hall", [alarm])
@@ -194,7 +194,7 @@ def test_alarms_are_raised_once_and_cleared_once(tmp_path: Path) -> None:
         it.recorder.submit("hall", [smoke, clear, clear, smoke])
         it.step()
         assert [json.loads(row.body)["state"] for row in it.rows("alarm")] == ["raised", "cleared", "raised"]
-        assert it.view.alarms["hall", "smoke"].seq == 3
+        assert it.view.alarms["hall", "water_leak"].seq == 3
 
 
 def test_an_unknown_alarm_is_the_mistake_of_its_maker(tmp_path: Path) -> None:

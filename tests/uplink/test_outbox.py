@@ -158,7 +158,7 @@ def test_backlog_is_paced_live_is_not(store: Store) -> None:
         wait = box.next(100.0, 0)
         assert isinstance(wait, float)
         assert wait == pytest.approx(0.05)
-        store.alarm("smoke")
+        store.alarm("water_leak")
         store.samples(1)
         assert classes(all_of(box, now=100.0))[0] == "alarm"
         assert seqs(all_of(box, now=100.06), "usage") == [21]
@@ -167,9 +167,9 @@ def test_backlog_is_paced_live_is_not(store: Store) -> None:
 def test_only_the_newest_alarm_is_retained(store: Store) -> None:
     """Of one (device, code) only the newest record is retained; older ones go out unretained and late."""
     for active in (True, False, True):
-        store.alarm("smoke", active=active)
-    store.alarm("sos", active=True)
-    store.alarm("sos", active=False)
+        store.alarm("water_leak", active=active)
+    store.alarm("link_lost", active=True)
+    store.alarm("link_lost", active=False)
     with outbox(store) as box:
         box.begin("abc", LARGE)
         sent = [outgoing for outgoing in all_of(box) if outgoing.rows]
@@ -178,11 +178,11 @@ def test_only_the_newest_alarm_is_retained(store: Store) -> None:
             for outgoing in sent
         ]
         assert told == [
-            ("smoke", "raised", False),
-            ("smoke", "cleared", False),
-            ("smoke", "raised", True),
-            ("sos", "raised", False),
-            ("sos", "cleared", True),
+            ("water_leak", "raised", False),
+            ("water_leak", "cleared", False),
+            ("water_leak", "raised", True),
+            ("link_lost", "raised", False),
+            ("link_lost", "cleared", True),
         ]
         assert [outgoing.message.expiry for outgoing in sent] == [None, 86_400, None, None, 86_400]
         assert body(sent[0])["late"] is True
@@ -201,8 +201,8 @@ def test_live_alarm_is_not_late(store: Store) -> None:
 def test_active_alarms_are_said_again_on_connect(store: Store) -> None:
     """A broker that lost its state is told what is raised; what is cleared it need not know."""
     store.alarm("smoke")
-    store.alarm("sos")
-    store.alarm("sos", active=False)
+    store.alarm("water_leak")
+    store.alarm("water_leak", active=False)
     with outbox(store) as box:
         box.begin("a", LARGE)
         all_of(box)

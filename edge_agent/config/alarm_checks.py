@@ -1,0 +1,35 @@
+"""What the tables about alarms say of the rest of a station file."""
+
+from edge_agent.config.alarms import AlarmRule
+from edge_agent.config.condition import Point
+from edge_agent.config.draft import Draft, Found
+from edge_agent.config.messages import suggest
+
+
+def alarms_whole(draft: Draft) -> Found:
+    """Find rules over points that do not exist, and alarms that would be said in two ways."""
+    said: dict[tuple[str, str], AlarmRule] = {}
+    for index, rule in draft.alarms.items():
+        for point in sorted(rule.points):
+            if (text := _unknown(point, draft)) is not None:
+                yield ("alarm", index, "point" if rule.when is None else "when"), text
+        if rule.text is None:
+            continue
+        before = said.setdefault((rule.device, rule.alarm), rule)
+        if (rule.text, rule.severity) != (before.text, before.severity):
+            text = f"{rule.alarm} of {rule.device!r} is said differently by {before.name!r} – give both one text"
+            yield ("alarm", index, "text"), f"{text} and severity, or a code of its own"
+
+
+def _unknown(point: Point, draft: Draft) -> str | None:
+    """Return why there is no such point, None if there may be."""
+    device, name = point
+    pictures = {picture for cabinet in draft.cabinets.values() for picture in cabinet.pictures}
+    named = {found for _, found in draft.names("device")} | pictures
+    if device not in named:
+        return f"there is no device {device!r}{suggest(device, named)}"
+    for found in draft.devices.values():
+        known = found.options.known_points if found.name == device else None
+        if known is not None and name not in known | ({"running"} if found.use is not None else set()):
+            return f"{device!r} has no point {name!r}{suggest(name, set(known))}"
+    return None
