@@ -184,7 +184,7 @@ def _parameters(info: bytes, dialect: Dialect) -> Meaning:
             told[f"{what}_{name}_voltage_limit_v"] = cursor.word() / 1000
         for name in ("high", "low"):
             told[f"{part}_{name}_temp_limit_c"] = celsius(cursor.word())
-        told[f"{part}_current_limit_a"] = cursor.take(2, signed=True) / 100
+        told[f"{part}_current_limit_a"] = cursor.take(2, signed=True) / 10
     return told
 
 

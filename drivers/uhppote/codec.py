@@ -98,7 +98,8 @@ _OK = (Field("ok", 8, BOOL),)
 _TIME = (Field("datetime", 8, DATETIME),)
 _INDEX = (Field("event_index", 8, U32),)
 _CARD_NUMBER = (Field("card", 8, U32),)
-_MODE = (Field("mode", 8, U8),)
+_ANTIPASSBACK = (Field("antipassback", 8, U8),)
+_INTERLOCK = (Field("interlock", 8, U8),)
 
 _LAYOUTS: Mapping[int, tuple[_Layout, _Layout]] = MappingProxyType(
     {
@@ -114,8 +115,8 @@ _LAYOUTS: Mapping[int, tuple[_Layout, _Layout]] = MappingProxyType(
         0x5C: ((Field("index", 8, U32),), _CARD),
         0x80: (_DOOR, _DOOR),
         0x82: ((Field("door", 8, U8),), _DOOR),
-        0x84: (_MODE, _OK),
-        0x86: ((), _MODE),
+        0x84: (_ANTIPASSBACK, _OK),
+        0x86: ((), _ANTIPASSBACK),
         0x88: (_PROFILE, _OK),
         0x8A: ((), _OK),
         0x8C: ((Field("door", 8, U8), Field("passcodes", 12, fields.CODES)), _OK),
@@ -126,7 +127,7 @@ _LAYOUTS: Mapping[int, tuple[_Layout, _Layout]] = MappingProxyType(
         0x96: (_NETWORK, _OK),
         0x98: ((Field("profile", 8, U8),), _PROFILE),
         0xA0: ((Field("enabled", 12, BOOL),), _OK),
-        0xA2: (_MODE, _OK),
+        0xA2: (_INTERLOCK, _OK),
         0xA4: ((Field("readers", 8, BOOLS),), _OK),
         0xA6: ((), _OK),
         0xA8: (_TASK, _OK),

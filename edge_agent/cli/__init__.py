@@ -44,7 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
         if module is not None:
             module.add_arguments(verb)
             verb.set_defaults(run=module.run)
-    args = parser.parse_args(given)
+    args, stray = parser.parse_known_args(given)
+    if stray and ("hex" not in args or any(word.startswith("-") for word in stray)):
+        parser.error(f"unrecognized arguments: {' '.join(stray)}")
+    if stray:
+        # argparse takes the words behind an option for no part of a list that began before it.
+        args.hex += stray
     try:
         return int(args.run(args))
     except ConfigError as error:

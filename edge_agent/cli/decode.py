@@ -49,8 +49,11 @@ def run(args: argparse.Namespace) -> int:
     """Print what was decoded; 1 = refused, or with --vectors: not everything is as the file says."""
     known = decoders()
     # What follows an option may be the bytes.
-    pieces = [*args.hex, *(text for text in args.option if _HEX.fullmatch(text))]
+    pieces = [*(text for text in args.option if _HEX.fullmatch(text)), *args.hex]
     options = dict(_option(text) for text in args.option if not _HEX.fullmatch(text))
+    if args.request and not pieces:
+        pieces = args.request[1:]
+        args.request = args.request[:1]
     if args.vectors is not None:
         usual = Capture(b"", kind=args.kind, options=options)
         return _run_vectors(args.vectors, known, usual, as_json=args.json)

@@ -140,6 +140,9 @@ def test_a_broken_line_is_named(
         ["0103,0400,0a00,0b9b,f6"],
         ["0103", "04000a000b9bf6", "--request", "0103", "00000002", "c40b"],
         ["--option", "model=SDM", "0103", "04000a000b9bf6"],
+        ["--direction", "response", "0103", "04000a000b9bf6"],
+        ["0103", "--kind", "stream", "04000a000b9bf6"],
+        ["--request", "010300000002c40b", "0103", "04000a000b9bf6"],
     ],
 )
 def test_bytes_are_taken_as_they_are_written(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

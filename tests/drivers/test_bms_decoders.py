@@ -194,10 +194,11 @@ def test_pylontech_management() -> None:
     told = explain("bms_pylontech", ydt(bad))
     assert told["protections"] == ["pack_over_voltage", "cell_under_voltage", "cell_1_fault"]
     assert (told["cell_alarms"], told["temp_alarms"], told["voltage_alarm"]) == ([1, 2], [0xF0], 1)
-    parameters = bytes.fromhex("10 0e42 0bb8 0abe 0c99 0aab 2710 d002 b3b0 a7f8 0cd7 0a47 d8f0".replace(" ", ""))
+    parameters = bytes.fromhex("10 0e42 0bb8 0abe 0c99 0aab 03fc d002 b3b0 a7f8 0cd7 0a47 fc18".replace(" ", ""))
     told = explain("bms_pylontech", ydt(parameters))
     assert (told["cell_high_voltage_limit_v"], told["charge_low_temp_limit_c"]) == (3.65, 0.0)
     assert (told["module_high_voltage_limit_v"], told["discharge_current_limit_a"]) == (53.25, -100.0)
+    assert told["charge_current_limit_a"] == 102.0
     assert explain("bms_pylontech", ydt(b"\x02PPTBH02400710243"))["serial_number"] == "PPTBH02400710243"
     maker = explain("bms_pylontech", ydt(b"US2KBPL\x00\x00\x00\x02\x04Pylon".ljust(32, b"\x00")))
     assert (maker["text"], maker["manufacturer"], maker["version_bytes"]) == ("US2KBPL", "Pylon", [2, 4])

@@ -6,6 +6,7 @@ to get wrong stays out of the ranges, and is said where the range is drawn.
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from dalybms import DalyBMS
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylontech import Pylontech
 
+from drivers.bms import DECODERS
 from drivers.bms import codec_a5 as a5
 from drivers.bms.map_ydt import ANALOGUE, DIALECTS, KELVIN_ZERO, Module, decode_modules, encode_module
 from drivers.bms.options import BmsOptions
@@ -26,7 +28,7 @@ from drivers.dlt645 import codec as dlt645
 from drivers.dlt645.items import ITEMS_2007, USUAL, Item, identifier
 from drivers.ydt1363 import codec as ydt
 from edge_agent.clock import FakeClock
-from edge_agent.driver import DeviceError, Reading, Site
+from edge_agent.driver import Capture, DeviceError, Reading, Site
 from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.simulated import SimulatedPort
 
@@ -220,6 +222,35 @@ def test_pylontech_reads_many_modules_like_us(packs: list[Module], small: bool) 
     ]
     temps = [(module.AverageBMSTemperature, *module.GroupedCellsTemperatures) for module in theirs]
     assert temps == [module.temps_c() for module in ours]
+
+
+@given(st.binary(min_size=24, max_size=24))
+def test_pylontech_limits_are_read_alike(words: bytes) -> None:
+    """The limits a battery protects itself at, and those it asks of the charger, mean the same on both sides."""
+    theirs = Pylontech.system_parameters_fmt.parse(words)
+    ours = told(0x47, b"\x10" + words)
+    for part, what in (("Charge", "Cell"), ("Discharge", "Module")):
+        low = part.lower()
+        for name in ("High", "Low"):
+            assert ours[f"{what.lower()}_{name.lower()}_voltage_limit_v"] == theirs[f"{what}{name}VoltageLimit"]
+        assert ours[f"{low}_current_limit_a"] == theirs[f"{part}CurrentLimit"]
+    limits = Pylontech.management_info_fmt.parse(words[:9])
+    asked = told(0x92, b"\x02" + words[:9])
+    assert asked["charge_voltage_limit_v"] == limits.ChargeVoltageLimit
+    assert asked["discharge_voltage_limit_v"] == limits.DischargeVoltageLimit
+    assert asked["charge_current_limit_a"] == limits.ChargeCurrentLimit
+    assert asked["discharge_current_limit_a"] == limits.DischargeCurrentLimit
+    assert asked["charge_enable"] == limits.status.ChargeEnable
+    assert asked["discharge_enable"] == limits.status.DischargeEnable
+    assert asked["charge_immediately"] == (limits.status.ChargeImmediately1 or limits.status.ChargeImmediately2)
+    assert asked["full_charge_request"] == limits.status.FullChargeRequest
+
+
+def told(command: int, info: bytes) -> dict[str, Any]:
+    """What our decoder says of an answer to a command."""
+    question = ydt.Frame(PYLONTECH.ver, 2, PYLONTECH.cid1, command, b"\x02").encode()
+    answer = ydt.Frame(PYLONTECH.ver, 2, PYLONTECH.cid1, ydt.OK, info).encode()
+    return dict(DECODERS["bms_pylontech"](Capture(answer, request=question)))
 
 
 @given(
