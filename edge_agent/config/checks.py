@@ -80,7 +80,7 @@ def _on_links(draft: Draft) -> Iterator[tuple[int, Device, Link, DriverClass]]:
 
 def _wires_fit(draft: Draft) -> Found:
     for index, device, link, driver in _on_links(draft):
-        if link.kind not in (kinds := _kinds(driver, device)):
+        if link.kind not in (kinds := link_kinds(driver.wire, modbus=device.options.modbus)):
             wanted = " or ".join(repr(kind) for kind in kinds)
             text = f"driver {device.driver!r} needs a link of kind {wanted}, {link.name!r} is {link.kind!r}"
             yield ("device", index, "link"), f"{text} – connect it to another link"
@@ -89,14 +89,14 @@ def _wires_fit(draft: Draft) -> Found:
                 yield ("device", index, key), f"{key} can be changed on a link of kind 'serial' only – take it out"
 
 
-def _kinds(driver: DriverClass, device: Device) -> tuple[str, ...]:
-    """Return the kinds of link that can carry what a driver says to a device."""
-    if driver.wire is Wire.GPIO:
+def link_kinds(wire: Wire, *, modbus: bool) -> tuple[str, ...]:
+    """Return the kinds of link that can carry what is said over a wire, in Modbus frames or others."""
+    if wire is Wire.GPIO:
         # Contacts do not need the kernel's timestamps, but gpiod serves where gpiozero finds no pin library.
         return ("gpio", "gpiod")
-    if driver.wire is not Wire.SERIAL:
-        return (driver.wire.value,)
-    return ("serial", "tcp", "modbus-tcp") if device.options.modbus else ("serial", "tcp")
+    if wire is not Wire.SERIAL:
+        return (wire.value,)
+    return ("serial", "tcp", "modbus-tcp") if modbus else ("serial", "tcp")
 
 
 def _ports_free(draft: Draft) -> Found:

@@ -9,11 +9,12 @@ import importlib.util
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from edge_agent.driver import DriverClass
+from edge_agent.config.checks import link_kinds
+from edge_agent.driver import DriverClass, Options
 
 _HEAD = """\
 # Supported devices
@@ -24,8 +25,9 @@ How far each is proved: *sketch* = from a document alone; *simulated* = against 
 *witnessed* = frames captured from the device; *soaked* = 30 days in a station. Which frames, and from where, is in each
 driver's README.
 
-| driver | what it reads | link | protocols that `edge-agent decode` explains | proved |
-|---|---|---|---|---|"""
+| driver | what it reads | kind of link | protocols that `edge-agent decode` explains | that `scan` looks for | proved |
+|---|---|---|---|---|---|"""
+_CHOOSING = ("family", "framing", "dialect", "variant", "formats", "edition")
 _PROFILES = """
 ## Profiles
 
@@ -54,15 +56,35 @@ def _page(folders: list[tuple[str, Path]]) -> Iterator[str]:
         module = importlib.import_module(f"drivers.{name}")
         readme = (folder / "README.md").read_text(encoding="utf-8")
         driver: DriverClass = module.DRIVER
-        known = ", ".join(f"`{protocol}`" for protocol in sorted(getattr(module, "DECODERS", {}))) or "–"
+        what = "; ".join((_title(readme, module), *_choices(driver)))
+        known, sought = (_listed(sorted(getattr(module, offer, ()))) for offer in ("DECODERS", "SCANS"))
         tier = _found(r"^Tier: \*\*(\w+)\*\*", readme)
-        yield f"| [{name}](../drivers/{name}/README.md) | {_title(readme, module)} | {driver.wire} | {known} | {tier} |"
+        yield f"| [{name}](../drivers/{name}/README.md) | {what} | {_links(driver)} | {known} | {sought} | {tier} |"
     yield _PROFILES
     for name, folder in folders:
         for file in sorted((folder / "profiles").glob("*.toml")):
             profile = tomllib.loads(file.read_text(encoding="utf-8"))
             line = profile.get("line", "9600 8N1")
             yield f"| {name} | `{file.stem}` | {profile['title']} | {line} | {profile['tier']} |"
+
+
+def _links(driver: DriverClass) -> str:
+    """Name the kinds of link: for some keys only, if the driver decides by its keys."""
+    return ", ".join(link_kinds(driver.wire, modbus=driver.Options.modbus is not Options.modbus))
+
+
+def _choices(driver: DriverClass) -> Iterator[str]:
+    """Yield what its keys that choose a make or a variant may be."""
+    for key in _CHOOSING:
+        field = driver.Options.model_fields.get(key)
+        # Literal["a", "b"], perhaps within Optional or tuple.
+        values = re.findall(r"'(\w+)'", str(field.annotation)) if field else ()
+        if values:
+            yield f"{key} {_listed(values)}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words) or "–"
 
 
 def _title(readme: str, module: ModuleType) -> str:

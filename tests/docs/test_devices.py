@@ -25,3 +25,13 @@ def test_every_driver_and_profile_is_there_with_its_proof() -> None:
         assert f"| `{profile.stem}` |" in page
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| driver")]
     assert all(re.search(r"\| (sketch|simulated|witnessed|soaked) \|$", row) for row in rows)
+
+
+def test_makes_links_and_what_scan_finds_are_named() -> None:
+    """Who looks for a make, a gateway or a way to find an address finds it here."""
+    rows = {row.split("]")[0][3:]: row for row in render().splitlines() if row.startswith("| [")}
+    for word in ("`jk`", "`pylontech`", "`seplos_v3`", "modbus-tcp", "`bms_jbd_up`"):
+        assert word in rows["bms"]
+    assert "`kerong_cu48`" in rows["lockboard"]
+    assert "| gpio, gpiod |" in rows["contacts"]
+    assert "modbus-tcp" not in rows["dlt645"]
