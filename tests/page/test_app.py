@@ -115,7 +115,7 @@ def test_text_from_outside_is_text(rig: Rig) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/parts", "/api/status", "/static/page.css", "/nowhere"])
 def test_every_answer_is_guarded(rig: Rig, path: str) -> None:
-    """No foreign content, no frame, no sniffing, no referrer, whatever the path."""
+    """No foreign content, no frame, no sniffing, no referrer for others, whatever the path."""
     headers = ask(rig.source, path).headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -123,7 +123,7 @@ def test_every_answer_is_guarded(rig: Rig, path: str) -> None:
     assert "unsafe" not in policy
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert "cache-control" in headers
 
 

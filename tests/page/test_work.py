@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from edge_agent.cli import main
 from edge_agent.commands import Gate
@@ -35,6 +36,7 @@ class Phone:
     it: Bench
     rig: Rig
     client: httpx.AsyncClient
+    app: Starlette
 
     def get(self, path: str = "/work", **headers: str) -> httpx.Response:
         """Open a page."""
@@ -76,7 +78,7 @@ def phone(tmp_path: Path, *, pin: bool = True, allow: tuple[str, ...] = ("statio
         app = create_app(replace(rig.source, desk=Desk(gate, it.recorder.submit, it.clock.wall)))
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE)
         try:
-            yield Phone(it, rig, client)
+            yield Phone(it, rig, client, app)
         finally:
             asyncio.run(client.aclose())
             it.recorder.stop()
