@@ -141,10 +141,13 @@ _NUMBERS = frozenset({"level_pct", "minutes"})
 
 
 def _number(text: str) -> Json:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    """Return whole numbers as such, as some arguments ask for them; what is no number is left to the gate to refuse."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 async def _fields(request: Request) -> Fields:

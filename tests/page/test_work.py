@@ -234,6 +234,7 @@ def test_fields_become_arguments() -> None:
     """Numbers and ticks by their names; what is empty is left out."""
     fields = {"verb": "v", "form_key": "k", "me": "1", "notes": " ", "level_pct": "4x", "check:a": "yes", "n": " x "}
     assert arguments(fields, "li") == {"who": "li", "level_pct": "4x", "checklist": {"a": True}, "n": "x"}
+    assert arguments({"minutes": "60", "level_pct": "4.5"}, "li") == {"minutes": 60, "level_pct": 4.5}
 
 
 def test_setting_the_pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
