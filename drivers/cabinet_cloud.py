@@ -91,8 +91,8 @@ def _body(data: bytes) -> bytes:
 def _object(text: bytes | str) -> dict[str, Any]:
     try:
         found = json.loads(text, parse_constant=_refuse)
-        # A lone half of a surrogate pair is text that no one could print.
-        json.dumps(found, ensure_ascii=False).encode()
+        # A lone half of a surrogate pair is text, and 1e999 a number, that no one could print.
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise DeviceError(f"form: not JSON ({type(error).__name__})") from error
     if not isinstance(found, dict):

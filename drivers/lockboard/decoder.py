@@ -98,12 +98,12 @@ def explain_kerong(capture: Capture) -> dict[str, Json]:
 
 
 def _by_trying(
-    explain: Callable[[Capture], dict[str, Json]], sizes: Iterable[int]
+    explain: Callable[[Capture], dict[str, Json]], heads: bytes, sizes: Iterable[int]
 ) -> Callable[[bytes, str], bytes | None]:
-    """Return what finds the first frame of one of these sizes that can be explained: nothing else marks its end."""
+    """Return what finds the first frame with one of these heads and sizes that can be explained: it has no other end."""
 
     def find(data: bytes, direction: str) -> bytes | None:
-        for start in range(len(data)):
+        for start in (at for at, byte in enumerate(data) if byte in heads):
             for size in sizes:
                 frame = data[start : start + size]
                 try:
@@ -116,15 +116,16 @@ def _by_trying(
     return find
 
 
-find_8a80 = _by_trying(explain_8a80, range(5, 5 + old.groups(old.MAX_LOCKS)))
-find_kerong = _by_trying(explain_kerong, (9, 5, 6 + kerong.BYTES_48, 6))
+find_8a80 = _by_trying(explain_8a80, bytes((old.OPEN, old.QUERY)), range(5, 5 + old.groups(old.MAX_LOCKS)))
+find_kerong = _by_trying(explain_kerong, bytes((kerong.STX,)), (9, 5, 6 + kerong.BYTES_48, 6))
 
 
 def _bitmap(bitmap: bytes, capture: Capture) -> dict[str, Json]:
-    """Explain the bitmap of an 8A/80 board; two bytes are taken for the usual twelve locks."""
+    """Explain the bitmap of an 8A/80 board; two bytes are taken for the usual twelve locks if they can be."""
     room = 8 * len(bitmap)
     number = int.from_bytes(bitmap, "big")
-    locks = _locks(capture, room, _DEFAULT_LOCKS if room == 16 else room)
+    usual = _DEFAULT_LOCKS if room == 16 and not number >> _DEFAULT_LOCKS else room
+    locks = _locks(capture, room, usual)
     bits = tuple(bool(number >> index & 1) for index in range(locks))
     means_open = _set_means_open(capture)
     words = "door_opening: bit set means open" if means_open else "door_closing: bit set means closed"

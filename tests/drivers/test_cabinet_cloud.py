@@ -61,6 +61,7 @@ def test_a_length_in_front_must_fit() -> None:
         (b"", "form"),
         (b"{", "form"),
         (b'{"code":NaN}', "form"),
+        (b'{"code":1e999}', "form"),
         (b'{"code":"\\ud800"}', "form"),
         (b'{"a":' * 5000, "form"),
         (b"\x00\x00\x00\x02[]", "not a JSON object"),

@@ -109,6 +109,7 @@ def test_captured_frames(vector: vectors.Vector) -> None:
         ("lockboard_8a80", "8005ff33 49", {}, {"bits_set": [1, 2, 3, 4, 5, 6, 7, 8], "open": []}),
         ("lockboard_8a80", "8002050333b7", {"set_bit": "open", "locks": "16"}, {"open": [1, 2, 9, 11]}),
         ("lockboard_8a80", "8002050333b7", {"locks": "many"}, None),
+        ("lockboard_8a80", "8002f00333" + "42", {"set_bit": "open"}, {"open": [1, 2, 13, 14, 15, 16]}),
         ("lockboard_wkly", OPEN_3.hex(), {}, {"command": 133, "board": 1, "lock": 3, "state": "open"}),
         ("lockboard_wkly", OPEN_3.hex(), {"set_bit": "open"}, {"state": "closed"}),
         ("lockboard_wkly", "574b4c590a0085 04ff7d", {}, {"lock": 4, "state": "unknown"}),
