@@ -100,7 +100,7 @@ def explain_kerong(capture: Capture) -> dict[str, Json]:
 def _by_trying(
     explain: Callable[[Capture], dict[str, Json]], heads: bytes, sizes: Iterable[int]
 ) -> Callable[[bytes, str], bytes | None]:
-    """Return what finds the first frame with one of these heads and sizes that can be explained: it has no other end."""
+    """Return what finds the first frame of these heads and sizes that can be explained: nothing marks its end."""
 
     def find(data: bytes, direction: str) -> bytes | None:
         for start in (at for at, byte in enumerate(data) if byte in heads):
