@@ -7,15 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.clock import FakeClock
+from edge_agent.clock import Clock, FakeClock
+from edge_agent.config.links import Link as LinkConfig
+from edge_agent.demo.station import SimulatedStation, TrustedClock
 from edge_agent.driver import Chunk, LinkError, LinkTimeout, Reading, ReplyShape
 from edge_agent.errors import AgentError
+from edge_agent.links.bytelink import ByteLink
 from edge_agent.links.capture import Piece, Replay, joined, lines, load
 from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.host import HostLink
+from edge_agent.links.owned import OwnedLink
 from edge_agent.records import Record
 from edge_agent.slot import Slot
+from edge_agent.station import Station
 from edge_agent.worker import Worker
+from tests.stations import HEAD, READER, ROOM, wait_for
 
 PIECES = [Piece(5.0, ">", b"\x01"), Piece(5.1, "<", b"\x02"), Piece(5.2, "<", b"\x03"), Piece(6.5, ">", b"\x04")]
 pieces = st.lists(st.builds(Piece, st.floats(0, 100), st.sampled_from("<>"), st.binary(min_size=1, max_size=8)))
@@ -184,3 +190,32 @@ def test_timeouts_of_one_device_are_no_fault_of_the_link(tmp_path: Path) -> None
         Silent().poll(link)
     flight.close()
     assert written(tmp_path / "flight") == []
+
+
+def test_a_link_with_a_reader_has_no_recorder(tmp_path: Path) -> None:
+    """Both ports are lost; only the one without personal bytes is written down, and nobody taps the other."""
+    text = HEAD + READER + ROOM
+    ends = SimulatedStation(tmp_path, broker="127.0.0.1:1", page="127.0.0.1:0", text=text)
+    flight = tmp_path / "journal" / "flight"
+    wires: dict[str, OwnedLink] = {}
+
+    def make(link: LinkConfig, clock: Clock) -> OwnedLink:
+        wires[link.name] = ends.make(link, clock)
+        return wires[link.name]
+
+    ends.start()
+    try:
+        with Station(ends.config, clock=TrustedClock(), make=make) as station:
+            wait_for(lambda: station.statistics()["room"].good > 0, "room polled")
+            ends.simulators["door-reader"].swipe(9357203)
+            wait_for(lambda: station.picture.view.totals.lifetime.get("visits") == 1, "visit")
+            for wire in ends.wires.values():
+                wire.unplug()
+            wait_for(lambda: len(station.picture.view.alarms) >= 2, "both links lost")
+            wait_for(lambda: bool(written(flight)), "a flight record")
+        assert {file.name.split(".")[0] for file in written(flight)} == {"rs485"}
+        taps = {name: link.tap for name, link in wires.items() if isinstance(link, ByteLink)}
+        assert taps["reader"] is None
+        assert taps["rs485"] is not None
+    finally:
+        ends.stop()
