@@ -61,7 +61,7 @@ def probe(config: Config, device: Device, seconds: float, make: Callable[[Link, 
         sys.stderr.write(f"{device.name}: its bytes are personal and are not shown\n")
     elif isinstance(wire, ByteLink | AskedLink):
         wire.tap = _show_text if kind.wire is Wire.HOST else _show_bytes
-    wire.open(() if isinstance(driver, Driver) else tuple(driver.lines()))
+    wire.open(tuple(driver.lines()) if isinstance(driver, Listener) else ())
     told = 0
     try:
         if isinstance(driver, Driver):
