@@ -19,6 +19,8 @@ from edge_agent.ledger import Calendar
 
 HELP = "print, export or verify the usage ledger"
 _VERIFY = "verify"
+_FILE = ".toml"
+"""Ending of a station file: whoever gives only that wants this month."""
 _SECONDS = "_s"
 _HOURS = 24
 _WORDS = {
@@ -44,17 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print; with `verify`, exit 1 if the chain is broken anywhere."""
-    config = load(args.file).config
+    what, file = ("", Path(args.what)) if args.what.endswith(_FILE) else (args.what, args.file)
+    config = load(file).config
     reader = Reader(config.journal.dir)
     try:
-        if args.what == _VERIFY:
+        if what == _VERIFY:
             verdict = verify(reader)
             sys.stdout.writelines(f"{line}\n" for line in _verdict(verdict, as_json=args.json))
             return 0 if verdict.good else 1
         account = read(reader, Calendar(config.station.zone, config.station.day_starts))
     finally:
         reader.close()
-    month = args.what or f"{datetime.now(tz=UTC).astimezone(config.station.zone):%Y-%m}"
+    month = what or f"{datetime.now(tz=UTC).astimezone(config.station.zone):%Y-%m}"
     if args.csv:
         _csv(account.month(month), by_hour=args.hours)
     elif args.json:
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _what(text: str) -> str:
-    if text != _VERIFY and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+    if text != _VERIFY and not text.endswith(_FILE) and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
         raise argparse.ArgumentTypeError(f'{text!r} is neither a month like "2026-11" nor "{_VERIFY}"')
     return text
 

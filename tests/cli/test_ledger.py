@@ -82,6 +82,13 @@ def test_a_month_without_anything(station: tuple[Bench, str, str], capsys: pytes
     assert capsys.readouterr().out.split() == ["day,status"]
 
 
+def test_without_a_month_it_is_this_one(station: tuple[Bench, str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A station file alone is enough."""
+    _, file, _ = station
+    assert main(["ledger", file]) == 0
+    assert "测试驿站" in capsys.readouterr().out
+
+
 def test_verify(station: tuple[Bench, str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0 while everything holds; 1, with the day named, once a record has been changed."""
     it, file, _ = station
