@@ -90,7 +90,8 @@ class Event:
     """Something that happened once and must be counted once: `visit`, `denied`, `door_opened`, `battery_out`, …
 
     `card` is kept out of `data` so that it cannot reach a message by accident. `at` is the monotonic time in
-    seconds when the driver knows it better than the chunk does (the last edge of a Wiegand frame).
+    seconds when the driver knows it better than the chunk does (the last edge of a Wiegand frame), or a rule speaks of
+    an earlier time.
     """
 
     type: str

@@ -26,6 +26,9 @@ def test_what_counts() -> None:
     assert counts(Event("visit")) == {"visits": 1}
     assert counts(Event("swap", {"observed": True})) == {"swaps": 1}
     assert counts(Event("battery_out", {"observed": False})) == {"batteries_out_inferred": 1}
+    assert counts(Event("visit", {"group": "courier"})) == {"visits": 1, "visits_courier": 1}
+    assert counts(Event("no_charged", {"seconds": 90})) == {"no_charged_s": 90}
+    assert counts(Event("no_charged")) == {}
     assert counts(Event("maintenance")) == {}
     assert counts(Event("day_closed", {"observed": False})) == {}
 

@@ -239,7 +239,7 @@ class Recorder:
         self._let_time_pass(stamp)
         said: list[tuple[Stamp, Said]] = []
         for device, record in assembled.records:
-            when = _moved(stamp, record.at) if isinstance(record, Event) and record.at is not None else stamp
+            when = _when(stamp, record)
             said += [(when, out) for out in self._rules.take(device, record, Moment(when, self._time.dated))]
         self._enter(said, stamp)
 
@@ -253,7 +253,7 @@ class Recorder:
         readings: dict[str, list[Reading]] = {}
         for when, (device, record) in said:
             if isinstance(record, Event):
-                self._event(device, record, when)
+                self._event(device, record, _when(when, record))
             elif isinstance(record, AlarmState):
                 self._alarm(device, record, stamp)
             elif isinstance(record, Memory):
@@ -424,7 +424,9 @@ class Recorder:
             self.poll_now(device)
 
 
-def _moved(stamp: Stamp, at: float) -> Stamp:
-    """Return `stamp` as of monotonic time `at` (seconds): the driver knows it better than the moment of hearing it."""
-    earlier = stamp.mono_ms - round(at * 1000)
+def _when(stamp: Stamp, record: Record) -> Stamp:
+    """Return `stamp`, or when an event was if whoever says it knows that better than the moment of hearing it."""
+    if not isinstance(record, Event) or record.at is None:
+        return stamp
+    earlier = stamp.mono_ms - round(record.at * 1000)
     return replace(stamp, mono_ms=stamp.mono_ms - earlier, wall_ms=stamp.wall_ms - earlier)

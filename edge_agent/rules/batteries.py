@@ -35,6 +35,8 @@ class Battery:
     """State of health (%) as its board tells it."""
     faults: dict[str, int] = field(default_factory=dict)
     """Name of a protection -> how often it set in here."""
+    active: list[str] = field(default_factory=list)
+    """Protections that were active when it was looked at last."""
 
     def stored(self) -> str:
         """Return JSON text from which `load` makes an equal one."""
@@ -54,7 +56,6 @@ class Batteries(Rule):
         self.known: dict[str, Battery] = {}
         """Serial number -> what is known of it."""
         self._in: dict[str, str] = {}
-        self._active: dict[str, frozenset[str]] = {}
         self._changed: set[str] = set()
         for key, text in stored.items():
             if key.startswith(KEY):
@@ -101,19 +102,18 @@ class Batteries(Rule):
         elif reading.point == "soh_pct" and isinstance(value, int | float) and round(value) != self.known[sn].soh_pct:
             self._note(sn, moment, soh_pct=round(value))
         elif reading.point == "protections" and isinstance(value, tuple):
-            self._failed(sn, frozenset(str(name) for name in value), moment)
+            self._failed(sn, sorted({str(name) for name in value})[:_MOST_FAULTS], moment)
 
-    def _failed(self, sn: str, active: frozenset[str], moment: Moment) -> None:
+    def _failed(self, sn: str, active: list[str], moment: Moment) -> None:
         """Count each protection once for each time it sets in."""
-        # What is active at the first look has been counted by the agent that ran before, if there was one.
-        before = self._active.get(sn, frozenset(self.known[sn].faults) & active)
-        self._active[sn] = active
-        faults = dict(self.known[sn].faults)
-        for name in sorted(active - before):
-            if name in faults or len(faults) < _MOST_FAULTS:
+        before = self.known[sn]
+        if active == before.active:
+            return
+        faults = dict(before.faults)
+        for name in active:
+            if name not in before.active and (name in faults or len(faults) < _MOST_FAULTS):
                 faults[name] = faults.get(name, 0) + 1
-        if faults != self.known[sn].faults:
-            self._note(sn, moment, faults=faults)
+        self._note(sn, moment, faults=faults, active=active)
 
     def _moved(self, sn: str, slot: str, moment: Moment, *, came: bool) -> None:
         before = self.known.get(sn, Battery())
@@ -122,8 +122,7 @@ class Batteries(Rule):
             self._note(sn, moment, slot=slot, times_in=before.times_in + 1)
         else:
             self._in.pop(slot, None)
-            self._active.pop(sn, None)
-            self._note(sn, moment, slot="", times_out=before.times_out + 1)
+            self._note(sn, moment, slot="", times_out=before.times_out + 1, active=[])
 
     def _note(self, sn: str, moment: Moment, **changes: object) -> None:
         self._order += 1
@@ -135,6 +134,5 @@ class Batteries(Rule):
         if len(self.known) > _MOST:
             oldest = min(self.known, key=lambda one: self.known[one].order)
             del self.known[oldest]
-            self._active.pop(oldest, None)
             self._in = {at: one for at, one in self._in.items() if one != oldest}
             self._changed.add(oldest)

@@ -13,10 +13,10 @@ from edge_agent.rules.rule import NOTHING, Kept, Moment, Rule, Said
 KEY = "rule/charged/"
 CODE = "no_charged_batteries"
 _ALARM_AFTER_S = 600.0
-_NOTE_MS = 900_000
+_NOTE_MS = 300_000
 """How often it is noted that there still is none; full hours of every time zone are multiples of it."""
-_AHEAD_MS = 1000
-"""A second before the end of an hour: what is said then is counted in it."""
+_SHORTEST_S = 60
+"""While a rider's door is open its slot offers nothing: that is no lack."""
 _GAP_S = 1200.0
 """Nobody looked for longer than this: what was between is not counted."""
 
@@ -62,7 +62,7 @@ class Charged(Rule):
 
     @property
     def due(self) -> float:
-        """The next quarter of an hour while a cabinet has none."""
+        """The next five minutes of the clock while a cabinet has none."""
         return self._due
 
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
@@ -86,8 +86,10 @@ class Charged(Rule):
         """Count what belongs to an hour that is about to end; raise the alarm in time."""
         now = moment.at_ms
         for cabinet, stretch in list(self._stretches.items()):
-            if now is not None and self._calendar.hour(now) != self._calendar.hour(now + 2 * _AHEAD_MS):
-                yield from self._count(cabinet, stretch)
+            until = moment.dated(stretch.until)
+            # Said as of the last look, so that it is counted in the hour, and the day, that is just over.
+            if now is not None and until is not None and self._calendar.hour(now) != self._calendar.hour(until):
+                yield from self._count(cabinet, stretch, moment)
             yield from self._lasted(cabinet, moment)
             self._changed.add(cabinet)
         self._plan(moment)
@@ -118,21 +120,22 @@ class Charged(Rule):
         gap = moment.since(stretch.until)
         if seen and gap is not None and 0 <= gap <= _GAP_S:
             stretch = replace(stretch, until=moment.stamp)
-        yield from self._count(cabinet, stretch)
+        yield from self._count(cabinet, stretch, moment)
         del self._stretches[cabinet]
         if seen:
             yield from self._alarm(cabinet, active=False)
         self._plan(moment)
 
-    def _count(self, cabinet: str, stretch: Stretch) -> Iterator[Said]:
-        """Say the whole seconds that are not said yet."""
+    def _count(self, cabinet: str, stretch: Stretch, moment: Moment) -> Iterator[Said]:
+        """Say the whole seconds that are not said yet, as of their end."""
         self._changed.add(cabinet)
         seconds = _between(stretch.since, stretch.until)
-        if seconds > 0:
+        if seconds > 0 and _between(stretch.began, stretch.until) >= _SHORTEST_S:
             later = seconds * 1000
             since = replace(stretch.since, mono_ms=stretch.since.mono_ms + later, wall_ms=stretch.since.wall_ms + later)
             self._stretches[cabinet] = replace(stretch, since=since)
-            yield cabinet, Event("no_charged", {"seconds": seconds})
+            ago = moment.since(stretch.until)
+            yield cabinet, Event("no_charged", {"seconds": seconds}, at=None if ago is None else moment.mono - ago)
 
     def _lasted(self, cabinet: str, moment: Moment) -> Iterator[Said]:
         lasted = moment.since(self._stretches[cabinet].began)
@@ -146,7 +149,7 @@ class Charged(Rule):
 
     def _plan(self, moment: Moment) -> None:
         wall = moment.at_ms if moment.at_ms is not None else moment.stamp.mono_ms
-        pause = (_NOTE_MS - (wall + _AHEAD_MS) % _NOTE_MS) / 1000
+        pause = (_NOTE_MS - wall % _NOTE_MS) / 1000
         self._due = moment.mono + pause if self._stretches else math.inf
 
 

@@ -38,7 +38,7 @@ def make_rules(
         *_visits(config, state, ledger, keys),
         unique.Unique(calendar, config.visits.fewest_told, keys, state.get(unique.KEY), ledger),
         _presence(config, state),
-        reconcile.Doors(config.visits.mismatch, lifetime),
+        reconcile.Doors(config.visits.mismatch, lifetime, calendar, _slot_doors(config), state.get(reconcile.SLOTS)),
         *_cabinets(config, state, calendar),
         StaffPresence(state),
         *(Supplies(_supply(one), state) for one in config.consumable),
@@ -63,8 +63,15 @@ def _visits(
     if wanted.count_by != "cards":
         cycle = passages.Cycle(wanted.shortest_opening, wanted.longest_opening, wanted.openings_per_visit)
         kept = state.get(passages.KEY)
-        rules.append(passages.Passages(wanted.count_by, frozenset(wanted.doors), cycle, kept))
+        others = _slot_doors(config)
+        rules.append(passages.Passages(wanted.count_by, frozenset(wanted.doors), cycle, kept, others))
     return rules
+
+
+def _slot_doors(config: Config) -> frozenset[str]:
+    """Return the doors of cabinets as DEVICE.DOOR: nobody comes in through them."""
+    locks = [slot.lock for cabinet in config.cabinet for slot in cabinet.wiring]
+    return frozenset(".".join(lock) for lock in locks if lock is not None)
 
 
 def _presence(config: Config, state: Mapping[str, str]) -> Rule:

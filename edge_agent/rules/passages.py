@@ -24,7 +24,10 @@ class Cycle:
 
 
 class Passages(Rule):
-    """`doors` are those that count, as DEVICE or DEVICE.DOOR; none named = all. `stored` is what was kept last."""
+    """`doors` are those that count, as DEVICE or DEVICE.DOOR; none named = all but `others`.
+
+    `stored` is what was kept last.
+    """
 
     def __init__(
         self,
@@ -32,9 +35,11 @@ class Passages(Rule):
         doors: frozenset[str] = frozenset(),
         cycle: Cycle = Cycle(),
         stored: str | None = None,
+        others: frozenset[str] = frozenset(),
     ) -> None:
         self._by = by
         self._doors = doors
+        self._others = others
         self._cycle = cycle
         self._opened: dict[str, Stamp] = {}
         self._odd: dict[str, int] = {}
@@ -51,7 +56,7 @@ class Passages(Rule):
             self._left = moment.stamp
             self._changed = True
         door = record.data.get("door")
-        if self._doors and not at(device, door, self._doors):
+        if at(device, door, self._others) or (self._doors and not at(device, door, self._doors)):
             return
         if self._by == "beams" and record.type == "person_in":
             yield device, Event("visit", {"by": "beam", "door": door})

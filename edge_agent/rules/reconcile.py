@@ -5,13 +5,16 @@ Nothing is corrected here: both figures go into the record of the day, and too l
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from edge_agent.ledger import Calendar
 from edge_agent.records import Alarm, Event, Json, Record
 from edge_agent.rules.rule import NOTHING, Kept, Moment, Rule, Said
+from edge_agent.rules.visits import at
 
 KEY = "rule/controllers"
+SLOTS = "rule/doors"
 CODE = "count_mismatch"
 _KEPT_DAYS = 8
 _LEAST = 10
@@ -92,33 +95,66 @@ class Controllers(Rule):
 class Doors(Rule):
     """Compares swipes with openings of the door, day by day; `percent` of difference is too much.
 
-    `lifetime` are the counts since the first day: a station whose door nobody watches has nothing to compare.
+    `lifetime` are the counts since the first day: a station whose door nobody watches has nothing to compare. Doors of
+    a cabinet's slots, `slots` as DEVICE.DOOR, are counted with the others, and taken off here; `stored` is what was
+    kept of them last.
     """
 
-    def __init__(self, percent: int, lifetime: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        percent: int,
+        lifetime: Mapping[str, int],
+        calendar: Calendar,
+        slots: frozenset[str] = frozenset(),
+        stored: str | None = None,
+    ) -> None:
         self._percent = percent
-        self._watched = lifetime.get("door_openings", 0) > 0
+        self._watched = lifetime.get("door_openings", 0) > 0 and not slots
         self._leaving_seen = lifetime.get("exits", 0) > 0
+        self._calendar = calendar
+        self._slots = slots
+        self._slot_openings: dict[str, int] = {}
+        """Day -> openings of slots."""
+        self._changed = False
+        with suppress(ValueError, TypeError, AttributeError):
+            self._slot_openings = {str(day): int(count) for day, count in json.loads(stored or "{}").items()}
 
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
         """Add both figures to the record of a day, and judge them."""
-        del moment
         if not isinstance(record, Event):
             yield device, record
             return
-        self._watched |= record.type == "door_opened"
+        if record.type == "door_opened":
+            self._opened(moment.at_ms, slot=at(device, record.data.get("door"), self._slots))
         self._leaving_seen |= record.type in {"exit_button", "exit_swipe"}
         totals = record.data.get("totals")
         if record.type != "day_closed" or not isinstance(totals, dict) or not self._watched:
             yield device, record
             return
         came = sum(_count(totals, name) for name in ("visits", "staff_entries", "swipes"))
-        left, opened = _count(totals, "exits"), _count(totals, "door_openings")
+        slots = self._slot_openings.get(str(record.data.get("day")), 0)
+        left, opened = _count(totals, "exits"), max(0, _count(totals, "door_openings") - slots)
         difference = self._difference(came, left, opened)
         compared: dict[str, Json] = {"came": came, "left": left, "opened": opened, "difference": difference}
         yield device, replace(record, data={**record.data, "door": compared})
         raised = abs(difference) >= _LEAST and abs(difference) * 100 > self._percent * max(came + left, 1)
         yield "station", Alarm(CODE, raised, compared if raised else {})
+
+    def kept(self) -> Kept:
+        """Return how often slots were opened."""
+        if not self._changed:
+            return NOTHING
+        self._changed = False
+        return Kept({SLOTS: json.dumps(self._slot_openings)})
+
+    def _opened(self, at_ms: int | None, *, slot: bool) -> None:
+        self._watched |= not slot
+        if slot and at_ms is not None:
+            day = str(self._calendar.hour(at_ms)[0])
+            self._slot_openings[day] = self._slot_openings.get(day, 0) + 1
+            for old in sorted(self._slot_openings)[:-_KEPT_DAYS]:
+                del self._slot_openings[old]
+            self._changed = True
 
     def _difference(self, came: int, left: int, opened: int) -> int:
         """Return by how many openings there were too many (above 0) or too few for those who came and left.

@@ -445,6 +445,37 @@ def test_charged_batteries_available() -> None:
     assert world.value("cabinet-03", "state") == "charging"
 
 
+def test_a_controller_that_shows_states_only() -> None:
+    """Without a figure of charge the charger's own word tells which batteries are charged; swaps need none."""
+    slots = tuple(SlotLayout(n, ("ctl", f"slot_{n:02d}_door"), "ctl", None, f"slot_{n:02d}_") for n in (1, 2, 3))
+    cabinet = Cabinet(CabinetLayout("cabinet", slots), None)
+    said: list[str] = []
+    now = 1000.0
+
+    def show(inside: str, chargers: str, doors: str = "ccc") -> dict[str, object]:
+        nonlocal now
+        readings: list[Reading] = []
+        words = {"f": "full", "c": "charging", "-": "off"}
+        for n in (1, 2, 3):
+            readings.append(Reading(f"slot_{n:02d}_door", "open" if doors[n - 1] == "o" else "closed"))
+            readings.append(Reading(f"slot_{n:02d}_battery_present", inside[n - 1] == "x"))
+            readings.append(Reading(f"slot_{n:02d}_charger_state", words[chargers[n - 1]]))
+        for _ in range(3):
+            now += 2.0
+            outcome = cabinet.update("ctl", readings, Moment(now, now, BOOT))
+            said.extend(event.type for _, event in outcome.events)
+        shown = {reading.point: reading.value for reading in outcome.readings["cabinet"]}
+        return {point: shown[point] for point in ("batteries_available", "slots_full", "slots_empty", "slots_unknown")}
+
+    assert list(show("xx.", "fc-").values()) == [1, 1, 1, 0]
+    assert said == []
+    show("xx.", "fc-", "cco")
+    show("xxx", "fcc", "ccc")
+    show("xxx", "fcc", "occ")
+    assert list(show(".xx", "-cc", "ccc").values()) == [0, 0, 1, 0]
+    assert said == ["battery_in", "battery_out", "swap"]
+
+
 def test_unreachable_lock_board_makes_doors_unknown() -> None:
     """Old readings told again as bad are no answer: doors become unknown and nothing is witnessed by them."""
     world = running(s1="A", s2="B")
