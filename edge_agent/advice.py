@@ -144,6 +144,10 @@ ADVICE: dict[str, Advice] = {
         "检查警笛继电器的供电和接线",
         "Check power and wiring of the siren's relay",
     ),
+    "rule_failed": Advice(
+        "重启服务；把运行日志发给维护方",
+        "Restart the service; send its log to whoever maintains it",
+    ),
     "consumable_low": Advice(
         "补充后在页面或中心登记",
         "Refill it and put that on record",

@@ -79,6 +79,9 @@ CATALOGUE: dict[str, AlarmKind] = {
     "undervoltage": AlarmKind(Severity.MAJOR, "供电电压过低", "Supply voltage is too low"),
     "clock_bad": AlarmKind(Severity.WARNING, "系统时钟未同步", "Clock is not synchronised"),
     "reflex_failed": AlarmKind(Severity.CRITICAL, "警笛等本地联动无法动作", "Siren or other local reflex does not act"),
+    "rule_failed": AlarmKind(
+        Severity.MAJOR, "判定规则出错，计数不受影响", "A rule of the agent failed; counting goes on"
+    ),
     "consumable_low": AlarmKind(Severity.WARNING, "耗材不足，请补充", "A consumable runs low; refill it"),
     "round_overdue": AlarmKind(Severity.WARNING, "保洁或巡检超时未做", "Cleaning or inspection is overdue"),
 }

@@ -374,6 +374,8 @@ class Station:
         for code, why in (("journal_damaged", opened.damage), ("journal_unwritable", self.place.why)):
             detail: dict[str, Any] = {"why": why} if why else {}
             self.recorder.submit(STATION, [Alarm(code, active=bool(why), detail=detail)])
+        # Whatever rule has failed before, the rules are new now.
+        self.recorder.submit(STATION, [Alarm("rule_failed", active=False)])
 
     def _status(self) -> str:
         view = self.picture.view

@@ -6,14 +6,20 @@ no file and no thread: the Recorder tells it the moment, and stores what it must
 records it was computed from, so that no restart counts anything twice or forgets half of it.
 """
 
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 from edge_agent.ledger import Changes
-from edge_agent.records import Json, Record, Stamp
+from edge_agent.records import Alarm, Json, Record, Stamp
+
+log = logging.getLogger(__name__)
+
+_STANDS_STILL_S = 60.0
 
 Said: TypeAlias = tuple[str, Record]
 """Device id, and what is said of it."""
@@ -95,15 +101,21 @@ class Rule(ABC):
 
 
 class Rules:
-    """Rules in a row."""
+    """Rules in a row.
+
+    A rule with a mistake in it must not stop the counting: what it fails on goes on as it was, it is told once as the
+    alarm `rule_failed`, and its time passes again a minute later.
+    """
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self._rules = tuple(rules)
+        self._failed: dict[Rule, float] = {}
+        """Those that have failed, and until when (monotonic seconds) their time stands still."""
 
     @property
     def due(self) -> float:
         """Monotonic seconds at which the first of them wants to be called."""
-        return min((rule.due for rule in self._rules), default=math.inf)
+        return min((self._due(rule) for rule in self._rules), default=math.inf)
 
     def take(self, device: str, record: Record, moment: Moment) -> Sequence[Said]:
         """Return what goes on instead of `record`."""
@@ -115,8 +127,9 @@ class Rules:
         # The last first: what is due of a rule is over before it is handed what an earlier one says of this moment.
         for behind in range(len(self._rules), 0, -1):
             rule = self._rules[behind - 1]
-            if rule.due <= moment.mono:
-                said += self._pass(list(rule.tick(moment)), behind, moment)
+            if self._due(rule) <= moment.mono:
+                found = self._tried(rule, partial(rule.tick, moment), (), moment)
+                said += self._pass(found, behind, moment)
         return said
 
     def today(self) -> Mapping[str, Json]:
@@ -129,5 +142,27 @@ class Rules:
 
     def _pass(self, said: list[Said], first: int, moment: Moment) -> list[Said]:
         for rule in self._rules[first:]:
-            said = [out for device, record in said for out in rule.take(device, record, moment)]
+            before, said = said, []
+            for one in before:
+                said += self._tried(rule, partial(rule.take, *one, moment), (one,), moment)
         return said
+
+    def _due(self, rule: Rule) -> float:
+        return max(rule.due, self._failed.get(rule, -math.inf))
+
+    def _tried(
+        self, rule: Rule, work: Callable[[], Iterable[Said]], otherwise: Iterable[Said], moment: Moment
+    ) -> list[Said]:
+        try:
+            return list(work())
+        except Exception as error:
+            known = rule in self._failed
+            self._failed[rule] = moment.mono + _STANDS_STILL_S
+            if known:
+                return list(otherwise)
+            name = type(rule).__name__
+            log.exception("rule failed, what it was to judge goes on as it was rule=%s", name)
+            return [
+                *otherwise,
+                ("station", Alarm("rule_failed", active=True, detail={"rule": name, "why": repr(error)})),
+            ]

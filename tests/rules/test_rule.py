@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.records import Event, Json, Reading, Record, Stamp
+from edge_agent.records import Alarm, Event, Json, Reading, Record, Stamp
 from edge_agent.rules.rule import Kept, Moment, Rule, Rules, Said
 from tests.journals import CALENDAR, Bench
 
@@ -158,3 +158,35 @@ def test_the_record_of_a_day_holds_what_rules_know_of_it(tmp_path: Path) -> None
     closed = [json.loads(row.body) for row in made.rows("usage", "day_closed")]
     made.crash()
     assert [(body["totals"], body["known"]) for body in closed] == [({"visits": 5}, True)]
+
+
+class Broken(Rule):
+    """Fails at every event, and whenever time passes."""
+
+    due = 5.0
+
+    def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
+        """Fail midway."""
+        if isinstance(record, Event):
+            yield device, Event("half")
+            raise ZeroDivisionError
+        yield device, record
+
+    def tick(self, moment: Moment) -> Iterator[Said]:
+        """Fail."""
+        raise ZeroDivisionError
+        yield "station", Event("never")
+
+
+def test_a_rule_with_a_mistake_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What it fails on goes on whole, the others do their work, it is told once, and time does not spin."""
+    rules = Rules([Broken(), Follow("a", "b")])
+    said = list(rules.take("door", Event("a"), moment(1)))
+    assert kinds(said) == ["a", "b"]
+    (told,) = [record for _, record in said if isinstance(record, Alarm)]
+    assert (told.code, told.active, told.detail["rule"]) == ("rule_failed", True, "Broken")
+    assert kinds(rules.take("door", Event("a"), moment(2))) == ["a", "b"]
+    assert list(rules.tick(moment(61))) == []
+    assert rules.due > 61
+    assert list(rules.tick(moment(130))) != []
+    assert len(caplog.records) == 1
