@@ -55,7 +55,7 @@ class Cabinet:
         self._layout = layout
         self._slots = {slot.index: self._slot(slot) for slot in layout.slots}
         self._swaps = Swaps(layout.swap_window_s)
-        self._safety = {slot.index: Safety(layout.limits) for slot in layout.slots}
+        self._safety = {slot.index: Safety(layout.limits, _lock(stored, slot.index)) for slot in layout.slots}
         self._told: dict[tuple[int, str], bool] = {}
         self._fittings: list[Reading] = []
         if stored is not None:
@@ -80,6 +80,7 @@ class Cabinet:
         return {
             "slots": {str(index): slot.stored() for index, slot in self._slots.items()},
             "halves": self._swaps.stored(),
+            "locks": {str(index): safety.lock for index, safety in self._safety.items() if safety.lock},
         }
 
     def update(self, device: str, readings: Sequence[Reading], moment: Moment) -> Outcome:
@@ -203,6 +204,13 @@ class Cabinet:
 
 def _devices(slots: tuple[SlotLayout, ...]) -> frozenset[str]:
     return frozenset().union(*(slot.devices for slot in slots))
+
+
+def _lock(stored: Mapping[str, Json] | None, index: int) -> str:
+    """Return what was wrong with a slot's lock when the picture was stored, "" if nothing was."""
+    locks = (stored or {}).get("locks")
+    wrong = locks.get(str(index)) if isinstance(locks, dict) else None
+    return wrong if isinstance(wrong, str) else ""
 
 
 def _hottest(reading: Reading | None) -> float | None:

@@ -16,6 +16,8 @@ _TWICE = 2
 """Readings in a row that must agree: one that is wrong must neither call the fire brigade nor send it away."""
 _OLDEST = 5.0
 """Windows after which a temperature tells nothing of a rise any more."""
+_STUCK = "told to open and still closed"
+_LEFT_OPEN = "open for too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,14 @@ class Rise:
 
 
 class Safety:
-    """One slot. Times are monotonic seconds."""
+    """One slot. Times are monotonic seconds.
 
-    def __init__(self, limits: SlotLimits) -> None:
+    `lock` is what is wrong with its lock, "" if nothing: the door that puts it right may be long in coming, so it
+    belongs to what a restart must know.
+    """
+
+    def __init__(self, limits: SlotLimits, lock: str = "") -> None:
+        self.lock = lock
         self._limits = limits
         self._rises: dict[str, Rise] = {}
         self._temps: dict[str, float] = {}
@@ -87,13 +94,11 @@ class Safety:
         self._ordered_at: float | None = None
         self._open_since: float | None = None
         self._door_known = False
-        self._stuck = False
-        self._left_open = False
 
     @property
     def dangerous(self) -> bool:
         """Whether nobody should be sent to this slot: it burns, or may soon, or does not open."""
-        return self._stuck or any(self._smoke.values()) or any(rise.active for rise in self._rises.values())
+        return self.lock == _STUCK or any(self._smoke.values()) or any(rise.active for rise in self._rises.values())
 
     def on_door(self, door: Door, now: float) -> None:
         """Take a door state."""
@@ -103,13 +108,12 @@ class Safety:
         if door == "open":
             self._open_since = now if self._open_since is None else self._open_since
             self._ordered_at = None
-            self._stuck = False
-            self._left_open = now - self._open_since > self._limits.open_longest_s
+            too_long = self.lock == _LEFT_OPEN or now - self._open_since > self._limits.open_longest_s
+            self.lock = _LEFT_OPEN if too_long else ""
         else:
             self._open_since = None
-            self._left_open = False
             late = self._ordered_at is not None and now - self._ordered_at >= self._limits.opens_within_s
-            self._stuck = self._stuck or late
+            self.lock = _STUCK if late or self.lock == _STUCK else ""
 
     def on_order(self, now: float) -> None:
         """The lock was told to open."""
@@ -145,6 +149,5 @@ class Safety:
         if self._smoke:
             found.append(Finding("smoke", any(self._smoke.values()), {}))
         if self._door_known:
-            why = "told to open and still closed" if self._stuck else "open for too long" if self._left_open else ""
-            found.append(Finding("lock_fault", bool(why), {"why": why} if why else {}))
+            found.append(Finding("lock_fault", bool(self.lock), {"why": self.lock} if self.lock else {}))
         return found

@@ -64,6 +64,7 @@ class Slot:
             sn = stored.get("sn")
             self.sn = sn if isinstance(sn, str) else None
             self.unreadable = stored.get("unreadable") is True
+            self.mismatch = stored.get("mismatch") is True
         elif stored is False:
             self.present = False
 
@@ -72,7 +73,8 @@ class Slot:
         if not self.present:
             return self.present
         known: dict[str, Json] = {} if self.sn is None else {"sn": self.sn}
-        return known | {"unreadable": True} if self.unreadable else known
+        found = {"unreadable": self.unreadable, "mismatch": self.mismatch}
+        return known | {what: True for what, so in found.items() if so}
 
     def on_door(self, door: Door, now: float) -> bool:
         """Take a door state; return whether the battery should be asked at once, because the door moved."""

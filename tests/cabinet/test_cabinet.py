@@ -299,7 +299,7 @@ def test_battery_gone_leaves_no_values() -> None:
 
 
 def test_serial_changed_behind_closed_door() -> None:
-    """Another serial without an open door is told as an alarm and as events that nobody saw; no swap."""
+    """Another serial without an open door is an alarm, also after a restart, and events that nobody saw; no swap."""
     world = running(s1="A", s2="B")
     world.batteries[1] = "X"
     world.round()
@@ -308,6 +308,9 @@ def test_serial_changed_behind_closed_door() -> None:
     assert world.value("cabinet-01", "state") == "fault"
     world.visit(3, "C")
     assert world.took("swap") == []
+    world.start()
+    world.round(2)
+    assert world.alarms["cabinet-01", "sn_mismatch"] is True
     world.door(1, opened=True)
     assert world.alarms["cabinet-01", "sn_mismatch"] is False
 

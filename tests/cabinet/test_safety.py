@@ -1,5 +1,6 @@
 """Danger in a slot: heat that rises, smoke, a lock that does not do as told. Each alarm once, and over when it is."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -21,11 +22,17 @@ class Box:
         slots = tuple(
             SlotLayout(n, ("locks", f"lock_{n:02d}"), f"b{n}", smoke=("inputs", f"smoke_{n:02d}")) for n in (1, 2)
         )
-        self.cabinet = Cabinet(CabinetLayout("box", slots, limits=limits), None)
+        self.layout = CabinetLayout("box", slots, limits=limits)
+        self.cabinet = Cabinet(self.layout, None)
+        self.stored = "null"
         self.now = 1000.0
         self.alarms: list[tuple[str, str, bool]] = []
         self.details: dict[tuple[str, str], dict[str, Json]] = {}
         self.shown: dict[str, dict[str, object]] = {}
+
+    def restart(self) -> None:
+        """Build the cabinet anew from what it gave out for storing last."""
+        self.cabinet = Cabinet(self.layout, json.loads(self.stored))
 
     def state(self, slot: int = 1) -> object:
         """What the slot is shown as."""
@@ -33,6 +40,8 @@ class Box:
 
     def say(self, device: str, *readings: Reading) -> None:
         outcome = self.cabinet.update(device, readings, Moment(self.now, 0.0, "boot"))
+        if outcome.changed:
+            self.stored = json.dumps(self.cabinet.stored())
         for name, alarm in outcome.alarms:
             self.alarms.append((name, alarm.code, alarm.active))
             self.details[name, alarm.code] = dict(alarm.detail)
@@ -229,6 +238,24 @@ def test_a_lock_that_does_not_open_is_a_fault() -> None:
     assert box.said("lock_fault") == [True, False]
 
 
+def test_a_lock_that_is_stuck_is_so_after_a_restart() -> None:
+    """Nobody tells it to open again, yet the alarm neither clears nor comes twice; over when the door is seen open."""
+    box = Box()
+    box.order(lock=1)
+    for _ in range(6):
+        box.doors("closed")
+    box.restart()
+    for _ in range(10):
+        box.doors("closed")
+    assert box.said("lock_fault") == [True]
+    assert box.state() == "fault"
+    box.doors("open")
+    assert box.said("lock_fault") == [True, False]
+    box.restart()
+    box.doors("closed")
+    assert box.said("lock_fault") == [True, False]
+
+
 def test_a_lock_that_opens_in_time_is_none() -> None:
     """Open within the time, and closed again whenever."""
     box = Box()
@@ -291,3 +318,26 @@ def test_a_door_left_open_is_told() -> None:
     assert box.state() != "fault"
     box.doors("closed")
     assert box.said("lock_fault") == [True, False]
+
+
+def test_a_door_left_open_is_so_after_a_restart() -> None:
+    """Open before and after it: the time does not begin anew; over when it is closed, also while nobody looked."""
+    box = Box()
+    box.doors("open")
+    box.doors("open", seconds=601)
+    box.restart()
+    box.doors("open")
+    assert box.said("lock_fault") == [True]
+    box.restart()
+    box.doors("closed")
+    assert box.said("lock_fault") == [True, False]
+
+
+@pytest.mark.parametrize("locks", ["7", '{"1": 7}', '{"9": "open for too long"}', '{"1": "no such fault"}'])
+def test_a_picture_that_makes_no_sense_accuses_no_lock(locks: str) -> None:
+    """What another release or damage has left there is no fault."""
+    box = Box()
+    box.stored = f'{{"locks": {locks}}}'
+    box.restart()
+    box.doors("closed")
+    assert box.said("lock_fault") == []
