@@ -87,6 +87,7 @@ def test_a_healthy_file_is_simply_opened(ours: Bench) -> None:
         "journal.db",
         "journal.head",
         "journal.lock",
+        "visitors.keys",
     ]
     ours.crash()
 
