@@ -272,7 +272,8 @@ class Actor(Protocol):
     """A device that can be told to do something; never retried on the wire.
 
     What it yields belongs to the order; the device is polled right after it. A point with `commanded` in its name tells
-    what was ordered, every other point what was observed.
+    what was ordered, every other point what was observed. A Memory is durable before `act` goes on: what must be known
+    again after a crash in the middle of the order is told before that is begun.
     """
 
     def verbs(self) -> Verbs:

@@ -1,6 +1,6 @@
 """A device's slot in its Worker: what is asked how often, and what became of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,11 @@ class Sink(Protocol):
 
     def submit(self, device: str, records: Iterable[Record], at: float | None = None) -> None:
         """Hand over records heard at monotonic time `at`."""
+
+    def submit_durably(
+        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
+    ) -> bool:
+        """Hand over records, and wait until they are durable; False if that is not possible in time."""
 
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Say that a device does not answer."""

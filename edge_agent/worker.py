@@ -17,7 +17,7 @@ from edge_agent.errors import DeviceError, LinkError, LinkTimeout
 from edge_agent.links.flight import FlightRecorder
 from edge_agent.links.owned import OwnedLink
 from edge_agent.orders import Acted, Order, Orders
-from edge_agent.records import Alarm, Event, Json, Reading, Record
+from edge_agent.records import Alarm, Event, Json, Memory, Reading, Record
 from edge_agent.slot import Sink, Slot, Statistics
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ _STEADY_S = 2.0
 _IDLE = 1.0
 """Seconds after which an idle worker looks up, so that its promise of progress stays short."""
 _LONGEST_STEP = 30.0
+_DURABLE_WITHIN_S = 2.0
+"""Longest wait for what must be remembered before an order goes on; a slow card takes a fraction of it."""
 
 
 class Worker:
@@ -277,8 +279,13 @@ class Worker:
             raise DeviceError(f"{order.device} can be told nothing")
         slot, actor = self._actors[order.device]
         data: dict[str, Json] = {"command": order.command.name, "args": dict(order.command.args)}
+        said: list[Record] = []
         try:
-            said = list(actor.act(slot.link or self._link, order.command))
+            for record in actor.act(slot.link or self._link, order.command):
+                said.append(record)
+                if isinstance(record, Memory):
+                    # A store that fails is no reason not to act: while the agent runs its driver knows it all the same.
+                    self._sink.submit_durably(slot.name, [record], {}, _DURABLE_WITHIN_S)
         except (LinkError, DeviceError) as error:
             self._sink.submit(slot.name, [Event("commanded", data | {"ok": False, "reason": error.what})])
             slot.due = self._clock.monotonic()

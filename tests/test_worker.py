@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,7 +26,7 @@ from edge_agent.driver import (
 )
 from edge_agent.errors import AgentError
 from edge_agent.orders import Acted
-from edge_agent.records import Alarm, Event
+from edge_agent.records import Alarm, Event, Memory
 from edge_agent.slot import Slot
 from edge_agent.worker import SILENT_AFTER, Worker
 
@@ -117,9 +117,17 @@ class FakeSink:
 
     said: list[tuple[str, Record]] = field(default_factory=list)
     gone: list[tuple[str, str]] = field(default_factory=list)
+    durable: list[tuple[str, Record]] = field(default_factory=list)
+    journal_works: bool = True
 
     def submit(self, device: str, records: Iterable[Record], at: float | None = None) -> None:
         self.said += [(device, record) for record in records]
+
+    def submit_durably(
+        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
+    ) -> bool:
+        self.durable += [(device, record) for record in records]
+        return self.journal_works
 
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         self.gone.append((device, why))
@@ -221,6 +229,24 @@ def test_an_order_that_fails_is_not_tried_again(mood: str, reason: str) -> None:
     assert len(lamp.polled) == asked + 1
     record = Event("commanded", {"command": "on", "args": {}, "ok": False, "reason": reason})
     assert ("lamp", record) in bench.sink.said
+
+
+@pytest.mark.parametrize("journal_works", [True, False])
+def test_what_must_be_known_again_is_durable_before_the_device_is_told(journal_works: bool) -> None:
+    """A driver that goes on after a Memory finds it stored; a journal that fails keeps no siren from sounding."""
+    bench = Bench(sink=FakeSink(journal_works=journal_works))
+    note = Memory("to_be_ended", "1")
+
+    class Careful(Lamp):
+        """Says what must be ended before it begins it."""
+
+        def act(self, link: Link, command: Command) -> Iterable[Record]:
+            yield note
+            assert bench.sink.durable == [("lamp", note)]
+            yield from Lamp.act(self, link, command)
+
+    bench.build(Slot("lamp", Careful(bench.clock), every=60.0)).run(1)
+    assert obeyed(bench).result() == Acted({"commanded": "on"}, {"temperature_c": 21.5, "lit": True})
 
 
 def test_an_order_whose_outcome_cannot_be_seen_says_so() -> None:

@@ -94,9 +94,13 @@ class ModbusDriver:
             request = verb.request(self._options.address, args)
         except ValueError as error:
             raise DeviceError(str(error), op=command.name) from error
-        point, ordered = verb.orders(args)
-        self._tell(link, request, point, ordered, verb.pulse(args))
-        yield self._commanded[point]
+        self._prove(link)
+        begun = verb.pulse(args)
+        if begun is None:
+            self._write(link, request, *verb.orders(args))
+        else:
+            yield from self._pulse(link, request, *begun, verb.orders(args)[1])
+        yield self._commanded[verb.orders(args)[0]]
         yield from self._pulses.changed()
 
     def due(self) -> float:
@@ -114,32 +118,43 @@ class ModbusDriver:
             coil = COIL_ON if pulse.rest else COIL_OFF
             request = Request(self._options.address, Function.WRITE_COIL, pulse.coil, 1, (coil,))
             try:
-                self._tell(link, request, pulse.point, pulse.after, None)
+                self._prove(link)
+                self._write(link, request, pulse.point, pulse.after)
             except Refused as error:
                 self._pulses.forget(range(pulse.coil, pulse.coil + 1))
                 self._commanded[pulse.point] = _unsure(pulse.point, f"it did not go back: {error.what}")
 
-    def _tell(
-        self, link: Link, request: Request, point: str, ordered: Scalar, pulse: tuple[Pulse, float] | None
-    ) -> None:
-        """Write once, and note what was ordered and what must go back."""
-        # A question first: it proves that the device listens, and it shows the link whether this wire echoes, which
-        # the answer to a write, equal to its request byte for byte, cannot show.
+    def _pulse(self, link: Link, request: Request, pulse: Pulse, seconds: float, ordered: Scalar) -> Iterator[Record]:
+        """Switch for a time; that it must go back is told before, so that it is known whatever becomes of the agent."""
+        replaced = self._pulses.begin(pulse, link.monotonic() + seconds)
+        yield from self._pulses.changed()
+        try:
+            self._write(link, request, pulse.point, ordered)
+        except Refused:
+            self._pulses.restore(pulse.coil, replaced)
+            raise
+        self._pulses.begin(pulse, link.monotonic() + seconds)
+
+    def _prove(self, link: Link) -> None:
+        """Ask before a write.
+
+        It proves that the device listens, and it shows the link whether this wire echoes, which the answer to a write,
+        equal to its request byte for byte, cannot show.
+        """
         self._read(link, self._blocks()[0])
+
+    def _write(self, link: Link, request: Request, point: str, ordered: Scalar) -> None:
+        """Write once, and note what was ordered."""
         try:
             self._ask(link, request)
         except Refused:
             raise
         except (DeviceError, LinkError):
             self._commanded[point] = _unsure(point, "sent but not confirmed: it may or may not have happened")
-            if pulse is not None:
-                self._pulses.begin(pulse[0], link.monotonic() + pulse[1])
             raise
         self._commanded[point] = Reading(point, ordered, prompt=True)
         if request.function in (Function.WRITE_COIL, Function.WRITE_COILS):
             self._pulses.forget(range(request.address, request.address + request.count))
-        if pulse is not None:
-            self._pulses.begin(pulse[0], link.monotonic() + pulse[1])
 
     def _blocks(self) -> list[Block]:
         if self._plan is None:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from edge_agent.driver import Memory
 
@@ -20,6 +21,10 @@ class Pulse:
     after: str
 
 
+Running: TypeAlias = tuple[float, Pulse]
+"""When (monotonic s) a pulse is over, and which."""
+
+
 class Pulses:
     """The pulses of one device; `memory` is what it asked to be remembered before the last restart.
 
@@ -27,12 +32,20 @@ class Pulses:
     """
 
     def __init__(self, memory: Mapping[str, str]) -> None:
-        self._running = {pulse.coil: (-math.inf, pulse) for pulse in _parsed(memory.get(_KEY))}
+        self._running: dict[int, Running] = {pulse.coil: (-math.inf, pulse) for pulse in _parsed(memory.get(_KEY))}
         self._told = self._text()
 
-    def begin(self, pulse: Pulse, until: float) -> None:
-        """Have its coil go back at monotonic time `until` (s); a pulse that is running there is replaced."""
+    def begin(self, pulse: Pulse, until: float) -> Running | None:
+        """Have its coil go back at monotonic time `until` (s); return the pulse that runs there and is replaced."""
+        replaced = self._running.get(pulse.coil)
         self._running[pulse.coil] = (until, pulse)
+        return replaced
+
+    def restore(self, coil: int, replaced: Running | None) -> None:
+        """Nothing has begun there: what `begin` has replaced holds on."""
+        self.forget(range(coil, coil + 1))
+        if replaced is not None:
+            self._running[coil] = replaced
 
     def forget(self, coils: range) -> None:
         """Nothing is to go back: something else was ordered there."""

@@ -139,7 +139,9 @@ class Recorder:
 
         False if that takes longer than `within` seconds, or if the queue is full.
         """
-        return self._queue.put_durably(Submission(device, self._time.stamp(), checked(records), state=state), within)
+        submission = Submission(device, self._time.stamp(), checked(records), state=state)
+        self._memories.note(device, submission.records)
+        return self._queue.put_durably(submission, within)
 
     def acknowledge(self, delivered: Mapping[tuple[str, int], Ranges]) -> None:
         """Take what the centre has acknowledged since the last call, as (stream, epoch number) -> seqs."""

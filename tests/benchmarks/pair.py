@@ -5,7 +5,7 @@ agent adds are the pauses between frames and whatever it waits for without need.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,12 @@ class Sink:
         """Count."""
         del at
         self.heard[device] += any(True for _ in records)
+
+    def submit_durably(
+        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
+    ) -> bool:
+        """Nobody orders anything here."""
+        raise NotImplementedError
 
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Nothing: only good answers count here."""

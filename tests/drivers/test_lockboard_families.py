@@ -338,6 +338,9 @@ def test_no_report_is_lost_however_the_pair_is_used() -> None:
         def submit(self, device: str, records: object, at: float | None = None) -> None:
             told.extend((device, r.value) for r in records if isinstance(r, Reading) and r.point == "lock_03")  # type: ignore[attr-defined]
 
+        def submit_durably(self, device: str, records: object, state: object, within: float) -> bool:
+            raise AssertionError
+
         def unreachable(self, device: str, why: str, records: object = ()) -> None:
             raise AssertionError(why)
 

@@ -118,6 +118,34 @@ def test_a_crash_in_a_pulse_is_made_good() -> None:
     assert board.writes == writes
 
 
+def test_what_must_go_back_is_told_before_anything_is_written() -> None:
+    """The order goes on only when the pulse's end is known; if that was the last it did, the next run switches off."""
+    board = Board()
+    board.act("on_1")
+    writes = board.writes
+    order = iter(board.driver.act(board.link, Command("pulse_1", {"seconds": 60})))
+    board.keep([next(order)])
+    assert board.writes == writes
+    board.restart()
+    assert board.relays() == []
+
+
+def test_a_pulse_that_is_refused_changes_nothing() -> None:
+    """The relay stays as it was ordered before, and a pulse that runs there already ends in its own time."""
+    board = Board()
+    board.act("on_1")
+    board.act("pulse_2", seconds=1)
+    board.simulator.refuse_writes = True
+    for relay in (1, 2):
+        with pytest.raises(DeviceError):
+            board.act(f"pulse_{relay}", seconds=30)
+    board.simulator.refuse_writes = False
+    assert board.relays() == [1, 2]
+    board.clock.advance(1)
+    assert board.relays() == [1]
+    assert board.memory["pulses"] == "[]"
+
+
 @pytest.mark.parametrize("kept", ["", "nonsense", "[1]", '[["a", 0, "p", "off"]]', "7"])
 def test_a_memory_that_makes_no_sense_is_no_pulse(kept: str) -> None:
     """Another device under the same name, or damage: nothing is switched."""

@@ -3,7 +3,7 @@
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from itertools import pairwise
@@ -77,6 +77,12 @@ class Witness:
         """Note and hand on."""
         self.heard[device].append(self.clock.monotonic())
         self.recorder.submit(device, records, at)
+
+    def submit_durably(
+        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
+    ) -> bool:
+        """Hand on."""
+        return self.recorder.submit_durably(device, records, state, within)
 
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Hand on."""

@@ -41,6 +41,10 @@ class Nowhere:
     def submit(self, device: str, records: object, at: float | None = None) -> None:
         """Forget."""
 
+    def submit_durably(self, device: str, records: object, state: object, within: float) -> bool:
+        """Forget."""
+        return True
+
     def unreachable(self, device: str, why: str, records: object = ()) -> None:
         """Forget."""
 
