@@ -21,6 +21,11 @@ _FRAME = 14
 SAFE_S = 0.25
 """A swipe whose last byte was on the wire this long before a kill must have been accepted."""
 BATTERY = """
+# The torment toggles alarms faster than any station does; each of them is to be told.
+[alarms]
+flapping = 100
+flapping_window = "10s"
+
 [[link]]
 name = "rs485"
 kind = "serial"
