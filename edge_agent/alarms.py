@@ -20,7 +20,7 @@ class AlarmKind:
 
 LATCHED = frozenset({"smoke", "cabinet_smoke", "sos"})
 """Codes that stay up until somebody has acknowledged or cleared them, unless the station file says otherwise."""
-LIFE_SAFETY = frozenset({"smoke", "cabinet_smoke", "sos", "battery_over_temp"})
+LIFE_SAFETY = frozenset({"smoke", "cabinet_smoke", "sos", "battery_over_temp", "slot_temp_rise"})
 """Codes that cannot be switched off, and that sound the siren where nothing else is named."""
 
 

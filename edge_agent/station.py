@@ -48,6 +48,7 @@ from edge_agent.recorder.assembly import CABINET
 from edge_agent.recorder.recorder import Recorder
 from edge_agent.recorder.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm
+from edge_agent.reflexes import Reflexes
 from edge_agent.rules.make import make_rules
 from edge_agent.sdnotify import Notifier
 from edge_agent.slot import Slot, Statistics
@@ -131,6 +132,8 @@ class Station:
             allow_here=config.page.allow if config.page.pin_file else (),
         )
         self.actors = Actors(self.gate)
+        self._reflexes = Reflexes(config.reflex, tell=self.act, sink=self.recorder, view=self._look, clock=self.clock)
+        self.recorder.on_alarm = self._reflexes.raised
         self._offer_maintenance()
         self._offer_decisions()
         self._declare(opened)
@@ -149,6 +152,8 @@ class Station:
             self._threads.start("journal", self.recorder.run, self.recorder.stop, critical=True)
             for link in self.config.link:
                 self._start_worker(link)
+            for arm in self._reflexes.arms:
+                self._threads.start(f"reflex-{arm.reflex.name}", arm.run, arm.stop)
             if self.config.climate:
                 self._start_climate()
             self._start_uplink()
@@ -176,6 +181,7 @@ class Station:
         if self.page is not None:
             self.page.stop()
         self._threads.end(["climate"])
+        self._threads.end([f"reflex-{arm.reflex.name}" for arm in self._reflexes.arms])
         self.stop_workers()
         self._threads.end(["disk", "uplink", "journal"])
         self._upkeep.close()
@@ -217,7 +223,7 @@ class Station:
             for device in self.config.device
             if device.link == link.name
         ]
-        worker = Worker(wire, slots, self.recorder, self.clock, self._flight(link, wire))
+        worker = Worker(wire, slots, self._reflexes, self.clock, self._flight(link, wire))
         self._workers[link.name] = worker
         for slot in slots:
             self.actors.offer(slot.name, slot.driver, worker)
@@ -354,7 +360,7 @@ class Station:
         pictures = {name for cabinet in config.cabinet for name in cabinet.pictures}
         named = {one.name for table in (config.device, config.link, config.consumable, config.round) for one in table}
         known = decisions.Known(codes, RESERVED | named | pictures)
-        decisions.Decisions(self.gate, self.recorder, self.picture, known)
+        decisions.Decisions(self.gate, self.recorder, self.picture, known, self._reflexes.silence)
 
     def _offer_maintenance(self) -> None:
         config = self.config

@@ -35,6 +35,12 @@ class RelayGpioOptions(Options):
     outputs: tuple[Output, ...] = Field(min_length=1)
     """The relays, one table each."""
 
+    @property
+    def known_points(self) -> frozenset[str]:
+        """Two for each relay: what is, and what was ordered."""
+        names = [output.name for output in self.outputs]
+        return frozenset(names).union(f"commanded_{name}" for name in names)
+
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         for what, values in (

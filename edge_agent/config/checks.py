@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from edge_agent.config.alarm_checks import alarms_whole
+from edge_agent.config.alarm_checks import alarms_whole, reflexes_fit
 from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.draft import Draft, Found
 from edge_agent.config.links import GpiodLink, Link, ModbusTcpLink, SerialLink, TcpLink, UdpLink
@@ -40,7 +40,7 @@ def _places_known(draft: Draft) -> Found:
 
 
 def _names_twice(draft: Draft) -> Found:
-    for table in ("link", "device", "cabinet", "consumable", "round", "alarm"):
+    for table in ("link", "device", "cabinet", "consumable", "round", "alarm", "reflex"):
         seen: dict[str, int] = {}
         for index, name in draft.names(table):
             if name in seen:
@@ -220,4 +220,5 @@ _CHECKS = (
     _places_known,
     _climates_fit,
     alarms_whole,
+    reflexes_fit,
 )

@@ -12,6 +12,7 @@ from edge_agent.config.climate import Climate
 from edge_agent.config.links import Link
 from edge_agent.config.model import Device
 from edge_agent.config.positions import Path
+from edge_agent.config.reflexes import Reflex
 from edge_agent.config.tree import Tree
 from edge_agent.driver import DriverClass
 
@@ -30,6 +31,7 @@ class Draft:
     cabinets: dict[int, Cabinet]
     climates: dict[int, Climate]
     alarms: dict[int, AlarmRule]
+    reflexes: dict[int, Reflex]
 
     @classmethod
     def of(cls, tree: Tree, drivers: Mapping[str, DriverClass]) -> "Draft":
@@ -43,6 +45,7 @@ class Draft:
             _right(TypeAdapter(Cabinet), tree.get("cabinet"), context),
             _right(TypeAdapter(Climate), tree.get("climate"), context),
             _right(TypeAdapter(AlarmRule), tree.get("alarm"), context),
+            _right(TypeAdapter(Reflex), tree.get("reflex"), context),
         )
 
     def names(self, table: str) -> list[tuple[int, str]]:

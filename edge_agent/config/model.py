@@ -21,6 +21,7 @@ from edge_agent.config.climate import Climate
 from edge_agent.config.links import Link
 from edge_agent.config.maintenance import Consumable, Round
 from edge_agent.config.public import Public
+from edge_agent.config.reflexes import Reflex
 from edge_agent.config.types import (
     Broker,
     File,
@@ -385,6 +386,8 @@ class Config(Table):
     """How alarms live, and the built-in ones."""
     alarm: tuple[AlarmRule, ...] = ()
     """Alarms of the station's own."""
+    reflex: tuple[Reflex, ...] = ()
+    """What it does at once by itself."""
     consumable: tuple[Consumable, ...] = ()
     """What has to be refilled."""
     round: tuple[Round, ...] = ()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Protocol
 
 from edge_agent.picture import ActiveAlarm
 from edge_agent.records import Json
@@ -9,6 +10,18 @@ from edge_agent.rules import alarm_state
 from edge_agent.rules.alarm_state import ALARM
 
 _WHERE = "at"
+
+
+class OnAlarm(Protocol):
+    """Told of each alarm that rules raise or clear, before that is durable; must return at once."""
+
+    def __call__(self, device: str, code: str, *, stands: bool) -> None:
+        """Take it."""
+
+
+def nobody(device: str, code: str, *, stands: bool) -> None:
+    """Tell nobody."""
+    del device, code, stands
 
 
 def stored(alarm: ActiveAlarm) -> dict[str, Json]:

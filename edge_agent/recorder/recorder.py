@@ -23,7 +23,7 @@ from edge_agent.ledger import Calendar, Ledger, counts
 from edge_agent.memory import Memories, key_of
 from edge_agent.picture import ActiveAlarm, Picture
 from edge_agent.ranges import Ranges
-from edge_agent.recorder.alarms import known_alarms, stored
+from edge_agent.recorder.alarms import OnAlarm, known_alarms, nobody, stored
 from edge_agent.recorder.assembly import Assembly
 from edge_agent.recorder.days import CLOSED, Closed, Days
 from edge_agent.recorder.effects import JOURNAL, Display, Effects
@@ -78,6 +78,7 @@ class Recorder:
         upkeep: Upkeep | None = None,
     ) -> None:
         self.poll_now: Callable[[str], None] = lambda _device: None
+        self.on_alarm: OnAlarm = nobody
         self._journal = journal
         self._clock = clock
         self._settings = settings
@@ -290,6 +291,7 @@ class Recorder:
         else:
             now = replace(before, state=state)
         self._alarms[key] = self._effects.alarms[key] = now
+        self.on_alarm(device, state.code, stands=state.stands)
         self._batch.state[f"{ALARM}{device}/{state.code}"] = dumps(stored(now))
 
     def _tell(self, device: str, readings: Sequence[Reading], stamp: Stamp) -> None:

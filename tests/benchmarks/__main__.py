@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks.machine import describe
 
-NAMES = ("accept", "swipe", "startup", "steady", "drain", "pair")
+NAMES = ("accept", "swipe", "siren", "startup", "steady", "drain", "pair")
 
 
 def main() -> None:
