@@ -185,11 +185,11 @@ class Journal:
         self._insert(batch.rows)
         for stream, rowids in batch.removed.items():
             db.executemany(f"DELETE FROM {stream} WHERE id = ?", [(rowid,) for rowid in rowids])  # noqa: S608
-        for (bucket, name), count in batch.ledger.items():
-            if count is None:
-                db.execute("DELETE FROM ledger WHERE bucket = ? AND name = ?", (bucket, name))
-            else:
-                db.execute("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?)", (bucket, name, count))
+        # A visit changes three counts: in one call they cost a third of three.
+        kept = [(*key, count) for key, count in batch.ledger.items() if count is not None]
+        db.executemany("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?)", kept)
+        gone = [key for key, count in batch.ledger.items() if count is None]
+        db.executemany("DELETE FROM ledger WHERE bucket = ? AND name = ?", gone)
         for key, value in batch.state.items():
             if value is None:
                 db.execute("DELETE FROM state WHERE key = ?", (key,))

@@ -52,7 +52,7 @@ class DayKeys:
             if None not in self._slots:
                 self.destroy(self.days[0])
             self._write(self._slots.index(None), (day, secret))
-        return hmac.new(secret, card.encode(), hashlib.sha256).hexdigest()[:16]
+        return hmac.digest(secret, card.encode(), "sha256").hex()[:16]
 
     def names(self, card: str) -> frozenset[str]:
         """Return what stands for `card` under each of the keys at hand."""
