@@ -7,9 +7,9 @@ to the Recorder right after, on its own way. Each reflex has a thread of its own
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from edge_agent.clock import Clock
 from edge_agent.commands import CommandRefused
@@ -17,6 +17,7 @@ from edge_agent.config.maintenance import split
 from edge_agent.config.reflexes import Reflex
 from edge_agent.picture import View
 from edge_agent.records import Alarm, Event, Json, Quality, Reading, Record
+from edge_agent.slot import Sink
 from edge_agent.verbs import Command
 
 log = logging.getLogger(__name__)
@@ -28,16 +29,6 @@ _IDLE_S = 60.0
 
 Cause: TypeAlias = tuple[str, str]
 """A device and the code of its alarm, or the point that calls for the reflex."""
-
-
-class Sink(Protocol):
-    """The Recorder, as Workers know it."""
-
-    def submit(self, device: str, records: Iterable[Record], at: float | None = None) -> None:
-        """Hand over records heard at monotonic time `at`."""
-
-    def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
-        """Say that a device does not answer."""
 
 
 Tell: TypeAlias = Callable[[str, Command, float], object]
@@ -191,6 +182,14 @@ class Reflexes:
         said = tuple(records)
         self._judge(device, said, None)
         self._sink.unreachable(device, why, said)
+
+    def submit_durably(
+        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
+    ) -> bool:
+        """See `Recorder.submit_durably`."""
+        said = tuple(records)
+        self._judge(device, said, None)
+        return self._sink.submit_durably(device, said, state, within)
 
     # ---- from any thread
 

@@ -1,7 +1,7 @@
 """What the station does at once by itself: before anything is stored, as long as it must, and not a second longer."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,9 +55,21 @@ class Site:
         del why
         self.submit(device, records)
 
+    def submit_durably(
+        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
+    ) -> bool:
+        """Be the recorder of what must be durable."""
+        del state, within
+        self.submit(device, records)
+        return True
+
     def say(self, *records: Record, device: str = "hall") -> None:
         """Let a Worker hand over what it heard."""
         self.it.submit(device, records, self.clock.monotonic())
+
+    def say_durably(self, *records: Record) -> None:
+        """Let a Worker hand over what it must know to be stored."""
+        assert self.it.submit_durably("hall", records, {}, 1.0)
 
     def run(self, seconds: float = 0.0) -> None:
         """Let the reflexes work for so long."""
@@ -182,11 +194,16 @@ def test_a_relay_that_fails(site: Site) -> None:
     assert site.failed() == [False, True, False, True, False]
 
 
-def test_a_device_that_falls_silent_with_an_alarm(site: Site) -> None:
-    """What comes with the news of a silence counts as well."""
+def test_every_way_of_handing_over(site: Site) -> None:
+    """What comes with the news of a silence counts as well, and what must be durable."""
     site.it.unreachable("hall", "no answer", [UP])
     site.run()
     assert site.on
+    site.it.silence("hall", "sos")
+    site.say_durably(OVER, UP)
+    site.run()
+    assert site.on
+    assert [record for _, record in site.stored if record in (UP, OVER)] == [UP, OVER, UP]
 
 
 def test_a_point_calls_for_it() -> None:
