@@ -19,6 +19,8 @@ _UNDATED = "undated/"
 _KEPT_DAYS = 70
 """Days whose hours stay at hand after they are closed: last month's report is read until the end of this one."""
 
+_MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
 _LAST_MS = 253_370_764_800_000
 """A year before the calendar of `datetime` ends: a broken clock may show anything."""
 
@@ -39,6 +41,8 @@ def counts(event: Event) -> Counts:
     if event.type == "no_charged":
         seconds = event.data.get("seconds")
         return {"no_charged_s": seconds} if isinstance(seconds, int) else {}
+    if event.type == "service":
+        return _seconds(event.data.get("seconds"))
     name = _MAINTENANCE.get(event.data.get("what")) if event.type == "maintenance" else _COUNTERS.get(event.type)
     if name is None:
         return {}
@@ -73,7 +77,20 @@ _COUNTERS = {
     "battery_in": "batteries_in",
     "battery_out": "batteries_out",
     "swap": "swaps",
+    "outage": "outages",
+    "uplink_outage": "uplink_outages",
+    "mains_outage": "mains_outages",
 }
+
+
+def _seconds(subjects: Json) -> Counts:
+    """Return `{"coolness": {"unknown_agent": 20, "unknown_device": 1}}` as `coolness_unknown_s`: 21."""
+    found: dict[str, int] = {}
+    for subject, states in subjects.items() if isinstance(subjects, dict) else ():
+        for state, seconds in states.items() if isinstance(states, dict) else ():
+            name = f"{subject}_{state.partition('_')[0]}_s"
+            found[name] = found.get(name, 0) + (seconds if isinstance(seconds, int) else 0)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +105,15 @@ class Calendar:
         local = datetime.fromtimestamp(min(max(wall_ms, 0), _LAST_MS) / 1000, tz=UTC).astimezone(self.zone)
         begins = timedelta(hours=self.day_starts.hour, minutes=self.day_starts.minute)
         return (local.replace(tzinfo=None) - begins).date(), local.hour
+
+    def next_hour(self, wall_ms: int) -> int:
+        """Return the first moment after `wall_ms` (both Unix milliseconds) at which `hour` may return another one."""
+        local = datetime.fromtimestamp(min(max(wall_ms, 0), _LAST_MS) / 1000, tz=UTC).astimezone(self.zone)
+        into = (local.minute * 60 + local.second) * 1000 + wall_ms % 1000
+        ends = _HOUR_MS
+        if local.hour == self.day_starts.hour and into < self.day_starts.minute * _MINUTE_MS:
+            ends = self.day_starts.minute * _MINUTE_MS
+        return wall_ms + ends - into
 
 
 class Ledger:

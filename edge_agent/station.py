@@ -47,8 +47,9 @@ from edge_agent.public import Card
 from edge_agent.recorder.assembly import CABINET
 from edge_agent.recorder.recorder import Recorder
 from edge_agent.recorder.recorder import Settings as RecorderSettings
-from edge_agent.records import Alarm
+from edge_agent.records import Alarm, Event
 from edge_agent.reflexes import Reflexes
+from edge_agent.rules.abilities import STATION, STOPPED, UPLINK
 from edge_agent.rules.make import make_rules
 from edge_agent.sdnotify import Notifier
 from edge_agent.slot import Slot, Statistics
@@ -70,8 +71,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BEGIN_S = 5.0
-STATION = "station"
-"""Device id of what concerns the station as a whole."""
 
 
 class Station:
@@ -143,8 +142,8 @@ class Station:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self.stop(clean=error is None)
 
     def start(self) -> None:
         """Start every thread; raises AgentError if the page's port is taken, and stops what had begun."""
@@ -160,7 +159,7 @@ class Station:
             if self.config.page.enabled:
                 self._start_page()
         except BaseException:
-            self.stop()
+            self.stop(clean=False)
             raise
         # Ready means: a card swiped from now on is counted.
         deadline = self.clock.monotonic() + _BEGIN_S
@@ -176,13 +175,15 @@ class Station:
             self._threads.start("disk", watch.run, watch.stop)
         self.supervisor.run(stop)
 
-    def stop(self) -> None:
-        """Stop in order: who hears, who sends, who stores."""
+    def stop(self, *, clean: bool = True) -> None:
+        """Stop in order: who hears, who sends, who stores; not `clean`: it is no person's wish."""
         if self.page is not None:
             self.page.stop()
         self._threads.end(["climate"])
         self._threads.end([f"reflex-{arm.reflex.name}" for arm in self._reflexes.arms])
         self.stop_workers()
+        if clean:
+            self.recorder.submit(STATION, [Event(STOPPED)])
         self._threads.end(["disk", "uplink", "journal"])
         self._upkeep.close()
         self.journal.close()
@@ -293,11 +294,15 @@ class Station:
             picture=self.picture,
             clock=self.clock,
             rng=rng,
+            turned=self._uplink_turned,
         )
 
     def _start_uplink(self) -> None:
         uplink = self.build_uplink()
         self._threads.start("uplink", uplink.run, uplink.stop, critical=True, restart=self._start_uplink)
+
+    def _uplink_turned(self, *, online: bool) -> None:
+        self.recorder.submit(STATION, [Event(UPLINK, {"online": online})])
 
     def _connect_to_broker(self, will: Message) -> Connection:
         config = self.config.uplink

@@ -114,6 +114,11 @@ class InputsOptions(Options):
     contacts: dict[str, Contact]
     """The inputs by name."""
 
+    @property
+    def known_points(self) -> frozenset[str]:
+        """One each."""
+        return frozenset(self.contacts)
+
 
 class Inputs(_Driver):
     """Contacts on GPIO lines."""

@@ -2,7 +2,6 @@
 
 from edge_agent.alarms import CATALOGUE
 from edge_agent.config.alarms import AlarmRule
-from edge_agent.config.condition import Point
 from edge_agent.config.draft import Draft, Found
 from edge_agent.config.maintenance import split
 from edge_agent.config.messages import suggest
@@ -14,7 +13,7 @@ def alarms_whole(draft: Draft) -> Found:
     said: dict[tuple[str, str], AlarmRule] = {}
     for index, rule in draft.alarms.items():
         for point in sorted(rule.points):
-            if (text := _unknown(point, draft)) is not None:
+            if (text := draft.unknown(point)) is not None:
                 yield ("alarm", index, "point" if rule.when is None else "when"), text
         if rule.text is None:
             continue
@@ -32,7 +31,7 @@ def reflexes_fit(draft: Draft) -> Found:
     for index, reflex in draft.reflexes.items():
         for code in sorted(set(reflex.alarms) - codes):
             yield ("reflex", index, "alarms"), f"alarms: there is no alarm {code!r}{suggest(code, codes)}"
-        if reflex.point is not None and (text := _unknown(split(reflex.point), draft)) is not None:
+        if reflex.point is not None and (text := draft.unknown(split(reflex.point))) is not None:
             yield ("reflex", index, "point"), text
         if reflex.device not in named:
             yield ("reflex", index, "device"), f"there is no device {reflex.device!r}{suggest(reflex.device, named)}"
@@ -45,17 +44,3 @@ def reflexes_fit(draft: Draft) -> Found:
                 except DeviceError as error:
                     hint = f" – {error.hint}" if error.hint else ""
                     yield ("reflex", index, key), f"{key}: {reflex.device} cannot: {error.what}{hint}"
-
-
-def _unknown(point: Point, draft: Draft) -> str | None:
-    """Return why there is no such point, None if there may be."""
-    device, name = point
-    pictures = {picture for cabinet in draft.cabinets.values() for picture in cabinet.pictures}
-    named = {found for _, found in draft.names("device")} | pictures
-    if device not in named:
-        return f"there is no device {device!r}{suggest(device, named)}"
-    for found in draft.devices.values():
-        known = found.options.known_points if found.name == device else None
-        if known is not None and name not in known | ({"running"} if found.use is not None else set()):
-            return f"{device!r} has no point {name!r}{suggest(name, set(known))}"
-    return None

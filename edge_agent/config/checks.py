@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from edge_agent.config.ability_checks import abilities_known
 from edge_agent.config.alarm_checks import alarms_whole, reflexes_fit
 from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.draft import Draft, Found
@@ -40,7 +41,7 @@ def _places_known(draft: Draft) -> Found:
 
 
 def _names_twice(draft: Draft) -> Found:
-    for table in ("link", "device", "cabinet", "consumable", "round", "alarm", "reflex"):
+    for table in ("link", "device", "cabinet", "consumable", "round", "alarm", "reflex", "ability"):
         seen: dict[str, int] = {}
         for index, name in draft.names(table):
             if name in seen:
@@ -221,4 +222,5 @@ _CHECKS = (
     _climates_fit,
     alarms_whole,
     reflexes_fit,
+    abilities_known,
 )

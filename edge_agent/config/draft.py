@@ -6,11 +6,14 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from edge_agent.config.abilities import Ability
 from edge_agent.config.alarms import AlarmRule
 from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.climate import Climate
+from edge_agent.config.condition import Point
 from edge_agent.config.links import Link
-from edge_agent.config.model import Device
+from edge_agent.config.messages import suggest
+from edge_agent.config.model import RESERVED, Device
 from edge_agent.config.positions import Path
 from edge_agent.config.reflexes import Reflex
 from edge_agent.config.tree import Tree
@@ -32,6 +35,7 @@ class Draft:
     climates: dict[int, Climate]
     alarms: dict[int, AlarmRule]
     reflexes: dict[int, Reflex]
+    abilities: dict[int, Ability]
 
     @classmethod
     def of(cls, tree: Tree, drivers: Mapping[str, DriverClass]) -> "Draft":
@@ -46,6 +50,7 @@ class Draft:
             _right(TypeAdapter(Climate), tree.get("climate"), context),
             _right(TypeAdapter(AlarmRule), tree.get("alarm"), context),
             _right(TypeAdapter(Reflex), tree.get("reflex"), context),
+            _right(TypeAdapter(Ability), tree.get("ability"), context),
         )
 
     def names(self, table: str) -> list[tuple[int, str]]:
@@ -58,6 +63,19 @@ class Draft:
             for index, element in enumerate(elements)
             if isinstance(element, Tree) and isinstance(element.get("name"), str)
         ]
+
+    def unknown(self, point: Point) -> str | None:
+        """Return why there is no such point, None if there may be: many a device tells only itself what it has."""
+        device, name = point
+        pictures = {picture for cabinet in self.cabinets.values() for picture in cabinet.pictures}
+        named = {found for _, found in self.names("device")} | pictures
+        if device not in named | RESERVED:
+            return f"there is no device {device!r}{suggest(device, named)}"
+        for found in self.devices.values():
+            known = found.options.known_points if found.name == device else None
+            if known is not None and name not in known | ({"running"} if found.use is not None else set()):
+                return f"{device!r} has no point {name!r}{suggest(name, set(known))}"
+        return None
 
 
 def _right(adapter: TypeAdapter[Any], elements: Any, context: dict[str, Any]) -> dict[int, Any]:

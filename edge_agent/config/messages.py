@@ -19,7 +19,7 @@ from edge_agent.driver import DriverClass
 from edge_agent.errors import Problem
 from edge_agent.units import format_duration, format_size
 
-_LISTS = ("link", "device", "cabinet")
+_LISTS = ("link", "device", "cabinet", "ability")
 _HIDDEN = ("password", "secret", "key", "token", "broker")
 _VERBS = ("is ", "has ", "holds ")
 """How the message of a value's own check goes on after `key = value`; other texts stand after a colon."""

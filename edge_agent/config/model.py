@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
+from edge_agent.config.abilities import Ability, Comfort, Outages
 from edge_agent.config.alarms import AlarmRule, Alarms
 from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.climate import Climate
@@ -38,7 +39,7 @@ from edge_agent.config.visits import Visits
 from edge_agent.driver import DriverClass, Options, driver_names, load_driver
 from edge_agent.units import Duration, Size
 
-RESERVED = frozenset({"journal", "system", "station"})
+RESERVED = frozenset({"journal", "system", "station", "abilities"})
 """Device ids that the wire contract keeps for the agent itself."""
 
 
@@ -289,7 +290,7 @@ class Device(Table):
     """Something on a link. Keys not listed here are the driver's own."""
 
     name: Id
-    """Name of the device: one level of its topics. `journal`, `system` and `station` are taken."""
+    """Name of the device: one level of its topics. `journal`, `system`, `station` and `abilities` are taken."""
     link: Id
     """Name of the link it is connected to."""
     driver: str
@@ -394,6 +395,12 @@ class Config(Table):
     """What has to be done again and again, like cleaning."""
     cabinet: tuple[Cabinet, ...] = ()
     """Battery-swap cabinets put together from devices."""
+    ability: Annotated[tuple[Ability, ...], Field(max_length=8)] = ()
+    """What the station offers."""
+    comfort: Comfort = Comfort()
+    """Which room temperatures are comfortable."""
+    outages: Outages = Outages()
+    """What tells outages apart."""
 
     @property
     def hash(self) -> str:

@@ -6,10 +6,13 @@ from pathlib import Path
 from edge_agent.card_list import load_list
 from edge_agent.config.maintenance import Consumable, split
 from edge_agent.config.model import Config
+from edge_agent.driver import load_driver
 from edge_agent.ledger import LIFE, Calendar
 from edge_agent.rules import batteries, charged, passages, presence, reconcile, unique, visits
+from edge_agent.rules.abilities import Abilities, Settings
 from edge_agent.rules.alarms import AlarmLife, LifeSettings
 from edge_agent.rules.builtin import built_in
+from edge_agent.rules.comfort import Comfort
 from edge_agent.rules.conditions import Conditions
 from edge_agent.rules.day_keys import DayKeys
 from edge_agent.rules.opening import Opening
@@ -19,6 +22,12 @@ from edge_agent.rules.rule import Rule
 from edge_agent.rules.staff import StaffPresence
 from edge_agent.rules.supplies import Supplies, Supply
 from edge_agent.rules.swipes import Swipes
+
+_MISSED = 3
+"""A value is too old when its device has missed as many polls as make it silent."""
+_SLACK_S = 30.0
+"""Seconds on top: a busy wire, a commit on a slow card."""
+_NETWORKS = frozenset({"udp", "tcp", "modbus-tcp"})
 
 
 def make_rules(
@@ -46,6 +55,7 @@ def make_rules(
         Opening(config.public.doors, state),
         Conditions([*map(spec_of, config.alarm), *built_in(config)], state),
         AlarmLife(state, _life(config)),
+        _abilities(config, state, calendar),
     ]
 
 
@@ -99,3 +109,20 @@ def _life(config: Config) -> LifeSettings:
 def _supply(consumable: Consumable) -> Supply:
     level = None if consumable.level is None else split(consumable.level)
     return Supply(consumable.name, level, consumable.visits, consumable.lasts, consumable.low)
+
+
+def _abilities(config: Config, state: Mapping[str, str], calendar: Calendar) -> Abilities:
+    networks = {link.name for link in config.link if link.kind in _NETWORKS}
+    settings = Settings(
+        calendar=calendar,
+        abilities={ability.name: ability.rule for ability in config.ability},
+        mains=config.outages.mains,
+        patience={
+            device.name: round((_MISSED * device.every + _SLACK_S) * 1000)
+            for device in config.device
+            if hasattr(load_driver(device.driver), "poll")
+        },
+        networked=frozenset(device.name for device in config.device if device.link in networks),
+    )
+    bands = {month: (season.low, season.high) for season in config.comfort.season for month in season.months}
+    return Abilities(settings, Comfort(config.comfort.point, bands, config.station.zone), state)

@@ -47,7 +47,9 @@ class StaffPresence(Rule):
 
     def tick(self, moment: Moment) -> Iterator[Said]:
         """Sign off who has been there too long to be still there."""
-        self._look_at = moment.mono + _LOOK_S
+        begins, self._look_at = self._look_at == 0.0, moment.mono + _LOOK_S
+        if begins and self._there:
+            yield self._tell()
         for who, since in list(self._there.items()):
             stayed = moment.since(since)
             if stayed is not None and stayed > _LONGEST_S:

@@ -19,6 +19,10 @@ MAX_PAYLOAD = 8192
 """Bytes; the contract's limit, which every broker of the fleet takes."""
 _LAST_MS = 253_402_300_799_999
 """The end of the year 9999, where RFC 3339 ends too."""
+_SECONDS = "_s"
+"""End of the ledger's names that count seconds: their hours are in `service` events, and too long for each message."""
+_INTERVALS = frozenset({"outage", "uplink_outage", "mains_outage"})
+"""Events that say from when to when something lasted."""
 _MAX_STATE_TUPLE = 8
 """Longer number lists (cell voltages) travel in `tele` only."""
 
@@ -70,6 +74,8 @@ def encode(body: Mapping[str, Json] | Mapping[str, Any]) -> bytes:
 
 def event(row: Row, names: Names, *, late: bool) -> bytes:
     """Render a usage-stream record; its body is spliced in as stored, which keeps a long backlog cheap to send."""
+    if row.type in _INTERVALS:
+        row = _with(row, _dated(json.loads(row.body), names))
     return _record(row, names, late=late, extra=f',"type":"{row.type}"').encode()
 
 
@@ -89,11 +95,13 @@ def is_cleared(row: Row) -> bool:
 
 def gap(row: Row, names: Names) -> bytes:
     """Render a declared loss."""
-    body = json.loads(row.body)
-    for key in ("from", "to"):
-        if key in body:
-            body[f"{key}_ts"] = names.time(*body.pop(key))
-    return _record(_with(row, body), names, late=False).encode()
+    return _record(_with(row, _dated(json.loads(row.body), names)), names, late=False).encode()
+
+
+def _dated(body: dict[str, Any], names: Names) -> dict[str, Any]:
+    """Return `body` with the times of the stamps `from` and `to`, stored so that they can be corrected like a row."""
+    times = {f"{key}_ts": names.time(*body.pop(key)) for key in ("from", "to") if key in body}
+    return body | times
 
 
 def correction(row: Row, names: Names) -> bytes:
@@ -163,9 +171,10 @@ def usage(totals: Totals, now_ms: int) -> bytes:
     }
     if totals.day is not None:
         hours = {name: list(counts) for name, counts in totals.hours.items()}
+        counted = {name: counts for name, counts in hours.items() if not name.endswith(_SECONDS)}
         body["today"] = {"day": str(totals.day), **totals.today, **totals.figures}
         body["this_hour"] = {"hour": totals.hour, **{name: counts[totals.hour] for name, counts in hours.items()}}
-        body["hours"] = hours
+        body["hours"] = counted
         body["yesterday"] = dict(totals.yesterday)
     return encode(body)
 

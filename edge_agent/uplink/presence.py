@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import replace
+from typing import Protocol
 
 from edge_agent.clock import Clock
 from edge_agent.picture import Link, Picture
@@ -14,10 +15,17 @@ from edge_agent.uplink.traffic import Traffic
 _SHOW_EVERY_S = 1.0
 
 
+class Turned(Protocol):
+    """Told, in the uplink's thread, when the connection comes or goes."""
+
+    def __call__(self, *, online: bool) -> None:
+        """Take note."""
+
+
 class Presence:
     """Belongs to the uplink's thread; times are monotonic seconds."""
 
-    def __init__(self, topics: Topics, broker: str, picture: Picture, clock: Clock) -> None:
+    def __init__(self, topics: Topics, broker: str, picture: Picture, clock: Clock, turned: Turned) -> None:
         self.session = ""
         """Names one connection, so that a late will of an earlier one can be told apart."""
         self.why = ""
@@ -27,6 +35,7 @@ class Presence:
         self._broker = broker
         self._picture = picture
         self._clock = clock
+        self._turned = turned
         self._online = False
         self._said: str | None = None
         """What the log has last: why there is no connection, "" that there is one."""
@@ -48,8 +57,7 @@ class Presence:
         """Note that a connection stands."""
         self.connections += 1
         self.why = ""
-        self._online = True
-        self._turned_at = self._clock.monotonic()
+        self._turn(online=True)
 
     def proved(self) -> bool:
         """Note that the connection works; return True if that is news.
@@ -64,9 +72,7 @@ class Presence:
         """Note that there is no connection; return True if the reason is news."""
         news = why != self._said
         self._said = self.why = why
-        if self._online:
-            self._turned_at = self._clock.monotonic()
-        self._online = False
+        self._turn(online=False)
         return news
 
     def due(self) -> bool:
@@ -89,3 +95,9 @@ class Presence:
         )
         if link != self._picture.view.uplink:
             self._picture.change(lambda view: replace(view, uplink=link))
+
+    def _turn(self, *, online: bool) -> None:
+        if online is not self._online:
+            self._online = online
+            self._turned_at = self._clock.monotonic()
+            self._turned(online=online)

@@ -22,7 +22,7 @@ from edge_agent.uplink.connection import Acknowledged, Connection, Happening, Lo
 from edge_agent.uplink.inbox import Inbox
 from edge_agent.uplink.origin import Origin
 from edge_agent.uplink.outbox import Outbox, Outgoing
-from edge_agent.uplink.presence import Presence
+from edge_agent.uplink.presence import Presence, Turned
 from edge_agent.uplink.refusals import Refusals
 from edge_agent.uplink.replays import Replay
 from edge_agent.uplink.set_aside import KEPT, SetAside
@@ -73,6 +73,7 @@ class Uplink:
         gate: Gate,
         picture: Picture,
         clock: Clock,
+        turned: Turned = lambda *, online: None,  # noqa: ARG005  (most tests do not care)
         rng: random.Random | None = None,
     ) -> None:
         self._settings = settings
@@ -82,7 +83,7 @@ class Uplink:
         self._picture = picture
         self._clock = clock
         self._backoff = Backoff(settings.pauses, rng or random.SystemRandom())
-        self._presence = Presence(settings.topics, settings.broker_name, picture, clock)
+        self._presence = Presence(settings.topics, settings.broker_name, picture, clock, turned)
         self._inbox = Inbox(settings.topics, gate)
         JournalVerbs(gate, reader, sink, self._replay)
         self._reader: Reader | None = None
