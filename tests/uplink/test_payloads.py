@@ -100,6 +100,15 @@ def test_gap() -> None:
     }
 
 
+def test_an_interval() -> None:
+    """An outage says from when to when; times of a boot that was dated later are those known now."""
+    stored = '{"from":[1,0,1780000000000,1],"to":[2,500,7,0],"cause":"power"}'
+    body = json.loads(payloads.event(row(stored, "usage", "outage"), NAMES, late=False))
+    assert (body["type"], body["cause"], body["from_ts"]) == ("outage", "power", "2026-05-28T20:26:40.000Z")
+    assert body["to_ts"] == NAMES.time(2, 500, 7, good=False)
+    assert "from" not in body
+
+
 def test_correction() -> None:
     """A clock correction names its stream."""
     stored = '{"boot":"b","offset_ms":5,"uncertainty_ms":1,"from_seq":1,"to_seq":6}'
