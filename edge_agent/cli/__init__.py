@@ -25,6 +25,7 @@ VERBS = (
     "batteries",
     "card-ref",
     "ledger",
+    "report",
     "drivers",
     "page-pin",
 )

@@ -85,13 +85,13 @@ class Abilities(Rule):
             yield from self._pass(tally, moment)
             yield from self._turn_uplink(record, moment)
         else:
-            yield device, record
             if self._matters(device, record, moment.stamp.mono_ms):
                 yield from self._pass(tally, moment)
             if isinstance(record, Event) and record.type == STOPPED:
                 self._stopped = True
                 yield from _told(tally.cut())
                 self._keep(tally, moment)
+            yield device, record
 
     def tick(self, moment: Moment) -> Iterator[Said]:
         """Count the time; say how things are, once a minute."""

@@ -1,0 +1,1 @@
+"""The evidence of a month: what the station offered, read from the journal, for whoever reviews it."""
