@@ -98,8 +98,8 @@ def test_tail_shows_what_was_accepted(used: SimulatedStation, capsys: pytest.Cap
     """One line a record, the newest of each stream."""
     assert main(["tail", str(used.path), "--once", "--stream", "usage"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
     assert " usage 1 door-reader visit " in lines[0]
+    assert sum(" visit " in line for line in lines) == 1
 
 
 def test_export_as_ndjson_and_csv(used: SimulatedStation, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,8 @@ def test_export_as_ndjson_and_csv(used: SimulatedStation, capsys: pytest.Capture
     assert visit["clock"] == "synced"
     assert main(["export", str(used.path), "--format", "csv", "--stream", "usage"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [row["type"] for row in rows] == ["visit", "service", "agent_stopped"]
+    # Whether a whole second passed, which a `service` would tell, depends on the machine.
+    assert [row["type"] for row in rows if row["type"] != "service"] == ["visit", "agent_stopped"]
     assert rows[0]["ts"] == visit["ts"]
 
 
