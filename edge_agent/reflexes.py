@@ -177,14 +177,6 @@ class Reflexes:
         self._judge(device, said, at)
         self._sink.submit(device, said, at)
 
-    def submit_durably(
-        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
-    ) -> bool:
-        """See `Recorder.submit_durably`."""
-        said = tuple(records)
-        self._judge(device, said, None)
-        return self._sink.submit_durably(device, said, state, within)
-
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """See `Recorder.unreachable`."""
         said = tuple(records)

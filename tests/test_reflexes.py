@@ -50,14 +50,6 @@ class Site:
         del at
         self.stored += [(device, record) for record in records]
 
-    def submit_durably(
-        self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
-    ) -> bool:
-        """Be the recorder for what an order must not go on without."""
-        del state, within
-        self.submit(device, records)
-        return True
-
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Be the recorder of a device that does not answer."""
         del why
