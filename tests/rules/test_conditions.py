@@ -233,8 +233,8 @@ def test_any_course(keys: dict[str, Any], course: list[tuple[int, str, float, in
         whole.say(now, device, last[device])
         cut.say(now, device, last[device])
         if number in restarts:
-            said, cut = cut.said, desk(rule(**keys), stored=cut.kept())
-            cut.said = said
+            before, cut = cut, desk(rule(**keys), stored=cut.kept())
+            cut.said, cut.memory = before.said, before.memory
             # A device says again how it is: listeners when their lines are opened, all others when asked.
             for name, reading in last.items():
                 cut.say(now, name, reading)
