@@ -172,9 +172,10 @@ class Agent:
             try:
                 while b"READY=1" not in notify.recv(4096):
                     pass
-            except BaseException:
+            except BaseException as error:
                 self.kill()
-                raise
+                said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise AssertionError(f"the agent did not get ready, it said last:\n{said}") from error
 
     def __enter__(self) -> Self:
         return self

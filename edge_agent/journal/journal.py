@@ -187,9 +187,11 @@ class Journal:
             db.executemany(f"DELETE FROM {stream} WHERE id = ?", [(rowid,) for rowid in rowids])  # noqa: S608
         # A visit changes three counts: in one call they cost a third of three.
         kept = [(*key, count) for key, count in batch.ledger.items() if count is not None]
-        db.executemany("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?)", kept)
+        if kept:
+            db.executemany("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?)", kept)
         gone = [key for key, count in batch.ledger.items() if count is None]
-        db.executemany("DELETE FROM ledger WHERE bucket = ? AND name = ?", gone)
+        if gone:
+            db.executemany("DELETE FROM ledger WHERE bucket = ? AND name = ?", gone)
         for key, value in batch.state.items():
             if value is None:
                 db.execute("DELETE FROM state WHERE key = ?", (key,))
