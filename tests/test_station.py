@@ -118,7 +118,7 @@ def test_stuck_worker_is_replaced_and_said(ends: SimulatedStation, broker: Centr
     with Station(ends.config, clock=clock, make=ends.make) as station:
         wait_for(lambda: station.picture.view.uplink.online, "online")
         wait_for(lambda: station.statistics()["room"].good, "room polled")
-        worker = station._workers["rs485"]
+        worker = station.workers.by_link["rs485"]
 
         def stuck() -> None:
             entered.set()
@@ -129,7 +129,7 @@ def test_stuck_worker_is_replaced_and_said(ends: SimulatedStation, broker: Centr
         clock.shift += 120.0
         wait_for(lambda: station.supervisor.check(clock.monotonic()).overdue == ("rs485",), "the worker is late")
         station.supervisor.step()
-        assert station._workers["rs485"] is not worker
+        assert station.workers.by_link["rs485"] is not worker
         wait_for(lambda: ("rs485", "worker_stuck") in station.picture.view.alarms, "alarm")
         # The port is still held by the thread that hangs; once that ends, the successor has it.
         gate.set()

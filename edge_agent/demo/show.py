@@ -19,7 +19,8 @@ from edge_agent.demo.people import People
 from edge_agent.demo.sink import Sink
 from edge_agent.demo.station import SimulatedStation, TrustedClock
 from edge_agent.errors import AgentError
-from edge_agent.station import Station, topics_of
+from edge_agent.parts.settings import topics_of
+from edge_agent.station import Station
 from edge_agent.supervisor import stop_on_signals
 
 _DRAIN_S = 15.0

@@ -163,7 +163,7 @@ def test_one_adapter_is_pulled_and_comes_back(tmp_path: Path) -> None:
 
 def reader_is_open(it: Bench) -> bool:
     """Return True once the reader's worker holds its port again."""
-    return it.station._workers["reader"]._link.is_open
+    return it.station.workers.by_link["reader"]._link.is_open
 
 
 def test_sensor_adapter_is_pulled_while_people_come(tmp_path: Path) -> None:
