@@ -6,6 +6,7 @@ station time in a second. A silent device is probed at growing intervals and can
 
 import contextlib
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -124,7 +125,7 @@ class Worker:
             self._close_flight()
 
     def step(self) -> float:
-        """Do what is due now; return the seconds until something else is."""
+        """Do what is due now; return the seconds until something else is, infinity if only something heard can be."""
         now = self._clock.monotonic()
         if not self._link.is_open and not self._open(now):
             self._orders.refuse(LinkError(f"nothing was sent: {self.name} is lost"))
@@ -362,7 +363,7 @@ class Worker:
             times.append(self._settle_at)
         if not self._steady:
             times.append(self._opened_at + _STEADY_S)
-        return max(0.0, min(times) - now) if times else _IDLE
+        return max(0.0, min(times) - now) if times else math.inf
 
 
 def _reason(error: LinkError | DeviceError) -> str:

@@ -15,6 +15,7 @@ VERBS = (
     "check",
     "check-profile",
     "demo",
+    "rehearse",
     "status",
     "probe",
     "sniff",

@@ -2,8 +2,9 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from edge_agent.config.checks import errors
 from edge_agent.config.draft import Draft
-from edge_agent.config.messages import problem
+from edge_agent.config.messages import problem, station_fields
 from edge_agent.config.model import Config, InstalledDrivers
 from edge_agent.config.positions import Path as KeyPath
 from edge_agent.config.toml import toml, toml_key
@@ -56,17 +57,30 @@ def load(
 
     `ready` is for an agent about to run: secret files that cannot be read are then errors and not warnings.
     """
-    drivers = InstalledDrivers() if drivers is None else drivers
     problems: list[Problem] = []
     tree = read(path, problems)
     if tree is None:
         raise ConfigError(problems)
     _add_credentials(tree, environ.get("CREDENTIALS_DIRECTORY"))
+    return judge(tree, drivers=drivers, ready=ready, problems=problems)
+
+
+def judge(
+    tree: Tree,
+    *,
+    drivers: Mapping[str, DriverClass] | None = None,
+    ready: bool = False,
+    problems: Iterable[Problem] = (),
+) -> Loaded:
+    """Return the configuration in `tree`; raises ConfigError with every problem found, those known before included."""
+    drivers = InstalledDrivers() if drivers is None else drivers
+    problems = list(problems)
+    fields = partial(station_fields, drivers=drivers)
     config: Config | None = None
     try:
         config = Config.model_validate(tree, context={"drivers": drivers})
     except ValidationError as error:
-        problems += [problem(found, tree, drivers) for found in error.errors(include_url=False)]
+        problems += [problem(found, tree, fields) for found in error.errors(include_url=False)]
     problems += errors(Draft.of(tree, drivers))
     warned: list[Problem] = []
     if config is not None and not problems:

@@ -4,8 +4,8 @@ Values are repeated only where they cannot be a secret: a password typed into th
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -19,7 +19,6 @@ from edge_agent.driver import DriverClass
 from edge_agent.errors import Problem
 from edge_agent.units import format_duration, format_size
 
-_LISTS = ("link", "device", "cabinet", "ability")
 _HIDDEN = ("password", "secret", "key", "token", "broker")
 _VERBS = ("is ", "has ", "holds ")
 """How the message of a value's own check goes on after `key = value`; other texts stand after a colon."""
@@ -43,7 +42,11 @@ _BOUNDS = {
 }
 
 
-def problem(error: ErrorDetails, tree: Tree, drivers: Mapping[str, DriverClass]) -> Problem:
+Fields: TypeAlias = Callable[[Path, Tree], dict[str, FieldInfo]]
+"""Returns the keys that the table at a path of a file may have."""
+
+
+def problem(error: ErrorDetails, tree: Tree, fields: Fields) -> Problem:
     """Return one of pydantic's errors as a Problem at its place in the file."""
     path = _written(error["loc"], tree)
     kind, context = error["type"], error.get("ctx", {})
@@ -57,11 +60,11 @@ def problem(error: ErrorDetails, tree: Tree, drivers: Mapping[str, DriverClass])
         path = (*path, "kind")
         text = f"kind = {toml(at(tree, path))} is not a kind of link – there are {_kinds_of_link()}"
     elif kind == "missing":
-        text = _missing(path, tree, drivers)
+        text = _missing(path, tree, fields)
     elif kind == "extra_forbidden":
-        text = _unknown(path, tree, drivers)
+        text = _unknown(path, tree, fields)
     else:
-        text = _wrong_value(error, path, tree, drivers)
+        text = _wrong_value(error, path, tree, fields)
     return problem_at(path, text, tree)
 
 
@@ -69,9 +72,9 @@ def problem_at(path: Path, text: str, tree: Tree, *, warning: bool = False) -> P
     """Return a Problem at the line of `path` that begins with its table: `device "door": …`."""
     spot = spot_of(tree, path)
     where = f"[{path[0]}]: " if len(path) >= 2 else ""
-    if len(path) >= 2 and path[0] in _LISTS:
+    if len(path) >= 2 and isinstance(path[1], int):
         name = at(tree, (*path[:2], "name"))
-        where = f'{path[0]} "{name}": ' if isinstance(name, str) else f"{path[0]} number {int(path[1]) + 1}: "
+        where = f'{path[0]} "{name}": ' if isinstance(name, str) else f"{path[0]} number {path[1] + 1}: "
     return Problem(spot.file, spot.line, f"{where}{text}", warning)
 
 
@@ -83,23 +86,29 @@ def suggest(word: str, known: set[str]) -> str:
     return f" – there are {', '.join(sorted(known))}" if known else " – take it out"
 
 
-def fields_at(path: Path, tree: Tree, drivers: Mapping[str, DriverClass]) -> dict[str, FieldInfo]:
-    """Return the keys that the table at `path` may have, a driver's own among them."""
+def station_fields(path: Path, tree: Tree, drivers: Mapping[str, DriverClass]) -> dict[str, FieldInfo]:
+    """Return the keys that the table at `path` of a station file may have, a driver's own among them."""
     element = at(tree, path[:2])
-    fields, rest = dict(Config.model_fields), path
     if path[:1] == ("link",) and isinstance(element, Tree):
-        fields, rest = _link_fields(element), path[2:]
-    elif path[:1] == ("device",) and isinstance(element, Tree):
-        fields, rest = {name: Device.model_fields[name] for name in COMMON_KEYS}, path[2:]
+        return fields_below(_link_fields(element), path[2:])
+    if path[:1] == ("device",) and isinstance(element, Tree):
+        fields = {name: Device.model_fields[name] for name in COMMON_KEYS}
         driver = element.get("driver")
         if isinstance(driver, str) and driver in drivers:
             fields |= drivers[driver].Options.model_fields
-    for part in rest:
+        return fields_below(fields, path[2:])
+    return fields_below(Config.model_fields, path)
+
+
+def fields_below(fields: Mapping[str, FieldInfo], path: Path) -> dict[str, FieldInfo]:
+    """Return the keys of the table at `path`, which begins in a table with these `fields`."""
+    found = dict(fields)
+    for part in path:
         # A part that is no key is an index or a name the installer chose (a contact's): its table follows.
-        if part in fields:
-            models = models_in(fields[str(part)].annotation)
-            fields = {name: field for model in models for name, field in model.model_fields.items()}
-    return fields
+        if part in found:
+            models = models_in(found[str(part)].annotation)
+            found = {name: field for model in models for name, field in model.model_fields.items()}
+    return found
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -144,33 +153,33 @@ def _written(loc: Path, tree: Tree) -> Path:
 
 def _key(path: Path) -> str:
     """Return the path inside its table as written in TOML: `contacts.door.line`."""
-    inner = path[2:] if path[0] in _LISTS else path[1:]
+    inner = path[2:] if len(path) > 1 and isinstance(path[1], int) else path[1:]
     return ".".join(str(part) for part in inner if isinstance(part, str))
 
 
-def _missing(path: Path, tree: Tree, drivers: Mapping[str, DriverClass]) -> str:
-    field = fields_at(path[:-1], tree, drivers).get(str(path[-1]))
+def _missing(path: Path, tree: Tree, fields: Fields) -> str:
+    field = fields(path[:-1], tree).get(str(path[-1]))
     about = first_sentence(field) if field is not None else ""
     what = f"[{path[0]}]" if len(path) == 1 else repr(_key(path))
     return f"{what} is missing – add it" + (f": {about}" if about else "")
 
 
-def _unknown(path: Path, tree: Tree, drivers: Mapping[str, DriverClass]) -> str:
+def _unknown(path: Path, tree: Tree, fields: Fields) -> str:
     key = str(path[-1])
     if any(word in key for word in ("password", "secret", "token")):
         return (
             f"unknown key {key!r} – secrets are never in this file: write it to a file and name that in password_file"
         )
-    known = set(fields_at(path[:-1], tree, drivers))
+    known = set(fields(path[:-1], tree))
     if len(path) == 1:
         return f"unknown table [{key}]{suggest(key, known)}"
     return f"unknown key {key!r}{suggest(key, known | ({'repeat'} if path[0] == 'device' else set()))}"
 
 
-def _wrong_value(error: ErrorDetails, path: Path, tree: Tree, drivers: Mapping[str, DriverClass]) -> str:
+def _wrong_value(error: ErrorDetails, path: Path, tree: Tree, fields: Fields) -> str:
     value = at(tree, path)
     if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
-        keys = ", ".join(f"{key} = …" for key in fields_at(path, tree, drivers))
+        keys = ", ".join(f"{key} = …" for key in fields(path, tree))
         text = (
             f"is not a table – write {{ {keys} }}" if len(path) > 1 else f"[{path[0]}] is not one table – write it once"
         )
@@ -194,7 +203,7 @@ def _judgement(error: ErrorDetails, value: Any, path: Path) -> str:
         return f"{text} {_like(value, context[name])}"
     if kind in {"literal_error", "enum"}:
         return f"is not one of these – {context['expected'].replace(chr(39), chr(34))}"
-    if kind in {"tuple_type", "list_type"} and isinstance(value, Tree) and path[0] in _LISTS:
+    if kind in {"tuple_type", "list_type"} and isinstance(value, Tree) and len(path) == 1:
         return f"[{path[0]}] is one of several – write [[{path[0]}]] with double brackets"
     if kind in {"string_too_short", "too_short"}:
         return "is empty – fill it in"

@@ -81,18 +81,19 @@ def _page(drivers: Mapping[str, DriverClass]) -> Iterator[str]:
         if name == "link":
             yield f"## `[[link]]`\n\n{field.description} {_FOOT_OF_LINKS}\n"
             for model in models:
-                yield from _section(f"### kind = {values_of(model.model_fields['kind'])}", model)
+                yield from section(f"### kind = {values_of(model.model_fields['kind'])}", model)
         elif name == "device":
-            yield from _section(
+            yield from section(
                 "## `[[device]]`", Device, {key: f for key, f in Device.model_fields.items() if key in COMMON_KEYS}
             )
             for driver in drivers:
-                yield from _section(f'### driver = `"{driver}"`', drivers[driver].Options)
+                yield from section(f'### driver = `"{driver}"`', drivers[driver].Options)
         else:
-            yield from _section(f"## `[[{name}]]`" if several else f"## `[{name}]`", models[0])
+            yield from section(f"## `[[{name}]]`" if several else f"## `[{name}]`", models[0])
 
 
-def _section(title: str, model: type[BaseModel], fields: Mapping[str, FieldInfo] | None = None) -> Iterator[str]:
+def section(title: str, model: type[BaseModel], fields: Mapping[str, FieldInfo] | None = None) -> Iterator[str]:
+    """Yield a heading, what the table is, and a row for each of its keys and those below it."""
     yield f"{title}\n\n{_words(model.__doc__)}\n"
     rows = list(_rows("", model.model_fields if fields is None else fields))
     if rows:

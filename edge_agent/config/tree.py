@@ -128,7 +128,7 @@ def _parse(path: Path, problems: list[Problem]) -> Tree | None:
         problems.append(_syntax(file, text, str(error)))
         return None
     tree: Tree = _placed(data, (), positions.positions(text), file)
-    _repeat(tree, problems)
+    repeat(tree, problems)
     return tree
 
 
@@ -164,7 +164,7 @@ def _placed(value: Any, path: KeyPath, places: dict[KeyPath, int], file: str) ->
     return value
 
 
-def _repeat(tree: Tree, problems: list[Problem]) -> None:
+def repeat(tree: Tree, problems: list[Problem]) -> None:
     """Replace each device that has `repeat = N` by N devices, `{n}` filled in with 1 to N."""
     devices = tree.get("device")
     if isinstance(devices, list):

@@ -61,10 +61,11 @@ class CabinetModel:
         self._door_open_s = door_open_s
         self._open: dict[int, float] = {}
         self._hot: set[int] = set()
+        for bay in self._bays:
+            bay.remove()
         for slot, battery in enumerate(self._batteries, start=1):
-            self._bays[slot - 1].remove()
             if battery is not None:
-                self._insert(slot, battery)
+                self._put(slot, battery)
 
     def battery(self, slot: int) -> Battery | None:
         """Return what is in a slot."""
@@ -72,21 +73,29 @@ class CabinetModel:
 
     def take(self, slot: int) -> Battery:
         """A person opens the door and takes the battery; the door falls shut `door_open_s` seconds later."""
+        self.open(slot)
+        return self.remove(slot)
+
+    def return_(self, slot: int, battery: Battery) -> None:
+        """A person opens the door and puts a battery in; the door falls shut `door_open_s` seconds later."""
+        self.open(slot)
+        self.insert(slot, battery)
+
+    def remove(self, slot: int) -> Battery:
+        """The battery leaves the slot, whose door stands open."""
         battery = self._batteries[slot - 1]
         if battery is None:
             raise ValueError(f"slot {slot} is empty")
-        self.open(slot)
         self._batteries[slot - 1] = None
         self._hot.discard(slot)
         self._bays[slot - 1].remove()
         return battery
 
-    def return_(self, slot: int, battery: Battery) -> None:
-        """A person opens the door and puts a battery in; the door falls shut `door_open_s` seconds later."""
+    def insert(self, slot: int, battery: Battery) -> None:
+        """A battery comes into the slot, whose door stands open."""
         if self._batteries[slot - 1] is not None:
             raise ValueError(f"slot {slot} is occupied")
-        self.open(slot)
-        self._insert(slot, battery)
+        self._put(slot, battery)
 
     def overheat(self, slot: int) -> None:
         """Let the battery in a slot become dangerously hot, until it is taken."""
@@ -119,7 +128,7 @@ class CabinetModel:
                 soc_pct=changed.soc_pct, temp_c=changed.temp_c, current_a=_CHARGE_A if soc < _FULL_PCT else 0.0
             )
 
-    def _insert(self, slot: int, battery: Battery) -> None:
+    def _put(self, slot: int, battery: Battery) -> None:
         self._batteries[slot - 1] = battery
         current = _CHARGE_A if battery.soc_pct < _FULL_PCT else 0.0
         self._bays[slot - 1].insert(battery.sn, battery.soc_pct, temp_c=battery.temp_c, current_a=current)

@@ -29,6 +29,20 @@ from edge_agent.links.serial import SerialSettings, open_serial, timing_for
 _PLAY_EVERY = 0.01
 
 
+def demo_file() -> str:
+    """Return the station file of the demo, with words in capitals where `filled` puts what is local."""
+    return resources.files("edge_agent.demo").joinpath("station.toml").read_text(encoding="utf-8")
+
+
+def filled(text: str, directory: Path, broker: str, page: str) -> str:
+    """Return a station file with `directory` for what it writes, and the addresses of broker and page."""
+    host = broker.rpartition(":")[0]
+    insecure = "false" if host in {"127.0.0.1", "localhost", "[::1]"} else "true"
+    for name, value in (("DIRECTORY", str(directory)), ("BROKER", broker), ("INSECURE", insecure), ("PAGE", page)):
+        text = text.replace(name, value)
+    return text
+
+
 class TrustedClock(SystemClock):
     """The host's clock taken as good: a laptop's is, though its kernel may not know it."""
 
@@ -50,16 +64,7 @@ class SimulatedStation:
         if not key.exists():
             key.touch(mode=0o600)
             key.write_text(secrets.token_hex(32), encoding="ascii")
-        text = text or resources.files("edge_agent.demo").joinpath("station.toml").read_text(encoding="utf-8")
-        host = broker.rpartition(":")[0]
-        insecure = "false" if host in {"127.0.0.1", "localhost", "[::1]"} else "true"
-        for name, value in (
-            ("DIRECTORY", str(directory)),
-            ("BROKER", broker),
-            ("INSECURE", insecure),
-            ("PAGE", page),
-        ):
-            text = text.replace(name, value)
+        text = filled(text or demo_file(), directory, broker, page)
         path = directory / "station.toml"
         path.write_text(text, encoding="utf-8")
         self.path = path

@@ -178,6 +178,7 @@ class SimulatedLines:
             self._levels |= {line.line: line.safe for line in self._lines.values() if line.safe is not None}
             self._lines = {}
             self._queue.clear()
+            self._shift = float("-inf")
 
     def push(self, edges: Iterable[Edge]) -> None:
         """Move lines: `at` is taken as it is, `seqno` is given here. Lines and edges not asked for move unseen."""

@@ -39,8 +39,8 @@ POWER_CUT = 13.0
 PATIENCE_S = 60.0
 TICK_S = 60.0
 """Station time between two looks, unless somebody comes."""
-IDLE_S = 1.0
-"""What a Worker with nothing but listeners asks to rest: here it is stepped when there is something to hear."""
+URGENT_S = 1.0
+"""A Worker that rests less has something in hand, and is not made to wait for the others."""
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST_DAY = date(2026, 10, 20)
 SLOTS = 2
@@ -256,8 +256,8 @@ class Agent:
             for turn in self.turns.values():
                 if turn.due <= self.clock.monotonic():
                     rest = turn.worker.step()
-                    turn.due = self.clock.monotonic() + (math.inf if rest == IDLE_S else rest)
-                    turn.urgent = rest < IDLE_S
+                    turn.due = self.clock.monotonic() + rest
+                    turn.urgent = rest < URGENT_S
             rest = self.recorder.step()
             if all(turn.due > self.clock.monotonic() for turn in self.turns.values()):
                 break

@@ -1,0 +1,77 @@
+"""What really happened, as the script has it: counted while it is played, by nobody's rules but the script's own."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TypeAlias
+
+from edge_agent.ledger import Calendar
+
+INFERRED = "_inferred"
+COUNTED = ("visits", "denied", "exits", "door_openings", "batteries_in", "batteries_out", "swaps")
+"""Names of the ledger whose truth a script knows; with `INFERRED` behind them, what can only be found out later."""
+
+Days: TypeAlias = dict[str, dict[str, list[int]]]
+"""Business day -> name -> 24 counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that counts: `at` in Unix seconds of the true time, in the machine's boot `boot`."""
+
+    name: str
+    at: float
+    boot: int
+
+
+@dataclass(slots=True)
+class Truth:
+    """Everything noted so far."""
+
+    calendar: Calendar
+    notes: Counter[Note] = field(default_factory=Counter)
+    raised: Counter[str] = field(default_factory=Counter)
+    """Alarms, as DEVICE/CODE."""
+    cleared: Counter[str] = field(default_factory=Counter)
+    missed: int = 0
+    """Cards held to a reader that could not hear them."""
+    synced: set[int] = field(default_factory=set)
+    """Boots whose clock has been right."""
+    lied: bool = False
+    """Some time, the machine believed a wrong clock; then nobody can say which hour it counted in."""
+
+    def note(self, note: Note) -> None:
+        """Count one."""
+        self.notes[note] += 1
+
+    def take_back(self, note: Note) -> None:
+        """It has not happened after all."""
+        self.notes[note] -= 1
+
+    def lifetime(self) -> dict[str, int]:
+        """Return name -> how often."""
+        total: Counter[str] = Counter()
+        for note, count in self.notes.items():
+            total[note.name] += count
+        return {name: count for name, count in sorted(total.items()) if count}
+
+    def days(self) -> Days:
+        """Return what was witnessed and can be dated, by day and hour."""
+        days: Days = {}
+        for note, count in self.notes.items():
+            if not count or note.boot not in self.synced or note.name.endswith(INFERRED):
+                continue
+            day, hour = self._hour(note.at)
+            days.setdefault(str(day), {}).setdefault(note.name, [0] * 24)[hour] += count
+        return {day: dict(sorted(names.items())) for day, names in sorted(days.items())}
+
+    def alarms(self) -> dict[str, dict[str, int]]:
+        """Return DEVICE/CODE -> how often raised and cleared."""
+        return {
+            name: {"raised": count, "cleared": self.cleared[name]}
+            for name, count in sorted(self.raised.items())
+            if count
+        }
+
+    def _hour(self, at: float) -> tuple[date, int]:
+        return self.calendar.hour(round(at * 1000))
