@@ -198,6 +198,19 @@ class ClockFault(Table):
         return self
 
 
+class Ask(Table):
+    """The centre sends a command, as a person there does: acknowledges an alarm, tells of maintenance."""
+
+    verb: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")]
+    """`<device>/<name>` of the wire contract: "station/acknowledge". It must be in [commands] allow."""
+    args: dict[str, Any] = Field({})
+    """Its arguments: { device = "entrance", code = "sos" }."""
+    by: str = "centre/keeper"
+    """Who asks."""
+    clears: str | None = None
+    """DEVICE/CODE of a latched alarm that is cleared by it."""
+
+
 class Doing(Table):
     """One thing that happens: exactly one of these keys."""
 
@@ -231,6 +244,8 @@ class Doing(Table):
     """The broker cannot be reached."""
     clock: ClockFault | None = None
     """The clock goes wrong."""
+    command: Ask | None = None
+    """The centre sends a command."""
 
     @property
     def act(self) -> Table:

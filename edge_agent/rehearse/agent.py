@@ -55,6 +55,7 @@ class Agent:
     ) -> None:
         self.clock = clock
         self.station = Station(config, clock=clock, make=make, connect=centre.connect, notifier=Notifier())
+        self.station.recorder.by_turns = True
         self._turns = {link.name: _Turn(self.station.build_worker(link)) for link in config.link}
         self._of = {device.name: device.link for device in config.device}
         self._poll_now = self.station.recorder.poll_now

@@ -1,5 +1,9 @@
 """The centre of a rehearsal: a broker in the same process that can be out of reach, and what arrived there."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from edge_agent.demo.sink import Sink
 from edge_agent.errors import UplinkError
 from edge_agent.uplink.connection import Acknowledged, Happening, Lost, Message, Opened, Received
@@ -15,6 +19,9 @@ class Centre:
         self.sink = Sink()
         self.reachable = True
         self.retained: dict[str, bytes] = {}
+        self.replies: dict[str, dict[str, Any]] = {}
+        """Command id -> answer."""
+        self._asked: list[Received] = []
 
     def connect(self, will: Message) -> "Wire":
         """Open a connection; raises UplinkError while the way is gone."""
@@ -23,8 +30,23 @@ class Centre:
             raise UplinkError("network is unreachable")
         return Wire(self)
 
+    def ask(self, topic: str, body: Mapping[str, Any]) -> None:
+        """Publish a command; it is lost if the station cannot be reached."""
+        if self.reachable:
+            payload = json.dumps(body).encode()
+            self._asked.append(Received(topic, payload, retain=False, expiry=60, response_topic=None, correlation=None))
+
+    def asked(self) -> list[Received]:
+        """Take what has been asked since the last call."""
+        asked, self._asked = self._asked, []
+        return asked
+
     def take(self, message: Message) -> None:
         """Keep one message."""
+        if "/reply/" in message.topic:
+            body = json.loads(message.payload)
+            self.replies[body["id"]] = body
+            return
         self.sink.take(message.topic, message.payload)
         if message.retain:
             self.retained[message.topic] = message.payload
@@ -66,7 +88,7 @@ class Wire:
         if not self._centre.reachable:
             return [Lost("network is unreachable")]
         happened, self._happened = self._happened, []
-        return happened
+        return [*happened, *self._centre.asked()]
 
     def wake(self) -> None:
         """Nobody waits."""

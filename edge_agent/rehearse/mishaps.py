@@ -1,14 +1,16 @@
 """What befalls a station: power, network, clock, wires and devices that fail, and the agent that ends."""
 
 import math
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_agent.config.types import Table
-from edge_agent.rehearse.acts import Aircon, ClockFault, Fault, Kill, NetworkDown, PowerCut, Restart, Set
+from edge_agent.rehearse.acts import Aircon, Ask, ClockFault, Fault, Kill, NetworkDown, PowerCut, Restart, Set
 from edge_agent.rehearse.moments import unix
 from edge_agent.rehearse.riders import Known
 from edge_agent.rehearse.truth import INFERRED, Note
+from edge_agent.station import topics_of
 
 if TYPE_CHECKING:
     from edge_agent.rehearse.play import Rehearsal
@@ -24,6 +26,7 @@ class Mishaps:
         self._of = rehearsal
         self._until: dict[str, float] = {}
         """Device or link -> true time at which its trouble is over."""
+        self._asked = 0
         self.power_back = -math.inf
         """True time at which the power comes back."""
 
@@ -52,6 +55,8 @@ class Mishaps:
             case NetworkDown():
                 self._network(reachable=False)
                 it.at(it.clock.true + act.lasts, partial(self._network, reachable=True))
+            case Ask():
+                self._ask(act)
             case ClockFault():
                 it.clock.show(self._shown(act), good=act.believed, synced_after=_seconds(act.synced_after))
 
@@ -122,6 +127,19 @@ class Mishaps:
         self._of.centre.reachable = reachable
         if self._of.agent is not None:
             self._of.agent.send_soon()
+
+    def _ask(self, act: Ask) -> None:
+        """Send a command; what it clears is cleared if it got through."""
+        it = self._of
+        if it.agent is None or not it.centre.reachable:
+            return
+        self._asked += 1
+        now = datetime.fromtimestamp(it.clock.true, tz=UTC).isoformat()
+        topic = f"{topics_of(it.config).base}/cmd/{act.verb}"
+        it.centre.ask(topic, {"id": f"rehearsal-{self._asked}", "by": act.by, "ts": now, **act.args})
+        it.agent.send_soon()
+        if act.clears is not None:
+            it.truth.cleared[act.clears] += 1
 
     def _booted(self, act: PowerCut, stopped: float) -> float:
         """Return what the clock shows after the boot, Unix seconds."""

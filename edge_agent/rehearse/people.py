@@ -30,6 +30,7 @@ class People:
         self._wires = wires
         self._devices = {device.name: device for device in config.device}
         self._rng = random.Random(f"{seed}/people")  # noqa: S311  (a simulation, no secret)
+        self._latched = frozenset(config.alarms.latch)
         self._cards: dict[str, int] = {}
         self._last_card = "new-0"
         self.riders = Riders(config, wires, self._rng, stock)
@@ -105,8 +106,11 @@ class People:
                 stimulus.sign = Sign("usage", device, "exit_button", (("button", name),))
                 stimulus.counts = ("exits",)
             case "sos" | "smoke" | "water_leak":
-                stimulus.sign = Sign("alarm", device, role, (("state", "raised" if on else "cleared"),))
-                stimulus.raises, stimulus.clears = (f"{device}/{role}", "") if on else ("", f"{device}/{role}")
+                alarm = f"{device}/{role}"
+                if on:
+                    stimulus.sign, stimulus.raises = Sign("alarm", device, role, (("state", "raised"),)), alarm
+                elif role not in self._latched:
+                    stimulus.clears = alarm
         return stimulus
 
     def _walk(self, act: Walk) -> Steps:

@@ -200,7 +200,7 @@ class Rehearsal:
             self.agent.station.recorder.flush()
         self._look()
         self._stop(in_order=in_order)
-        again = self._pending.take()
+        again = self._pending.take(self.clock.true)
         for stimulus in reversed(again):
             self._take_back(stimulus)
             stimulus.undo()
@@ -255,6 +255,7 @@ class Rehearsal:
         stimulus.do()
         if not heard:
             return
+        stimulus.done_at = self.clock.true
         boot = self.clock.boots
         half = stimulus.completes
         swaps = ("swaps",) if half is not None and any(note.boot == boot for note in half.noted) else ()

@@ -93,6 +93,7 @@ alarm: write `means = "nothing"`.
 | `gaps` | a list: `stream`, `from_seq`, `to_seq`, `reason` |
 | `records` | stream → rows in the journal |
 | `centre` | `records` that arrived, accepted ones `waiting`, `conflicting` ones |
+| `commands` | id → `ok`, and the `reason` where that is false: the answers that the centre got |
 | `starts` | `boots`, `kills`, `restarts` |
 | `truth` | `ledger` and `alarms` in the same shape, `missed_swipes`, `hours_known` |
 | `checks` | a list of what was compared: `what` (place in the result), `want`, `found`, `holds` |

@@ -56,6 +56,10 @@ def _found(rehearsal: Rehearsal, reader: Reader) -> Result:
         "gaps": [_gap(row) for row in rehearsal.seen.gaps],
         "records": {stream: rehearsal.seen.records[stream] for stream in STREAMS},
         "centre": _centre(rehearsal, reader),
+        "commands": {
+            reply["id"]: {"ok": reply["ok"], **({"reason": reply["reason"]} if "reason" in reply else {})}
+            for reply in rehearsal.centre.replies.values()
+        },
         "starts": {"boots": rehearsal.clock.boots, "kills": rehearsal.kills, "restarts": rehearsal.restarts},
     }
 

@@ -41,6 +41,8 @@ class Seen:
         elif row.type == "swap":
             self.swaps.append(row)
         elif row.stream == "alarm" and row.type != "clock_correction":
-            name, raised = f"{row.device}/{row.type}", json.loads(row.body)["state"] == "raised"
-            (self.raised if raised else self.cleared)[name] += 1
-            self.active[name] = raised
+            name, body = f"{row.device}/{row.type}", json.loads(row.body)
+            # Each record is the alarm's whole state, told again when anything of it changes.
+            self.raised[name] = max(self.raised[name], body["count"])
+            self.cleared[name] += body["state"] == "cleared"
+            self.active[name] = body["state"] != "cleared"

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from edge_agent.journal.row import Row
 from edge_agent.rehearse.truth import Note
 
+_PATIENCE_S = 300.0
+"""What has brought no record for so long never will."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sign:
@@ -53,6 +56,8 @@ class Stimulus:
     completes: "Stimulus | None" = None
     """The first half of the swap of which this is the second."""
     noted: list[Note] = field(default_factory=list)
+    done_at: float = 0.0
+    """True time at which it was done."""
 
 
 class Pending:
@@ -73,7 +78,7 @@ class Pending:
                 self._waiting.remove(stimulus)
                 return
 
-    def take(self) -> list[Stimulus]:
-        """Take out everything, the oldest first."""
+    def take(self, now: float) -> list[Stimulus]:
+        """Take out everything, and return what may still be taken, the oldest first."""
         waiting, self._waiting = self._waiting, []
-        return waiting
+        return [stimulus for stimulus in waiting if now - stimulus.done_at < _PATIENCE_S]
