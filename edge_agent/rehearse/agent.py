@@ -19,8 +19,8 @@ from edge_agent.worker import Worker
 _UPLINK_TICKS = 10
 """Ticks between two turns of the uplink: what waits for it is on the disk anyway."""
 _LEAST_S = 0.001
-_URGENT_S = 1.0
-"""A worker that rests less has something in hand, and is not made to wait for the others."""
+_URGENT_S = 5.0
+"""A worker that rests no longer has something in hand or a port to get back: it is not made to wait for others."""
 
 Stage = Literal["heard", "accepted"]
 """What has just happened: a device was heard, and the records of it are not in the journal yet; or they are."""
@@ -106,7 +106,7 @@ class Agent:
                 if turn.due <= self.clock.monotonic():
                     rest = turn.worker.step()
                     turn.due = self.clock.monotonic() + rest
-                    turn.urgent = rest < _URGENT_S
+                    turn.urgent = rest <= _URGENT_S
                     self._watch("heard")
             rest = self.station.recorder.step()
             accepted = self.station.picture.view.storage.accepted
