@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_agent.config.types import Table
+from edge_agent.parts.settings import topics_of
 from edge_agent.rehearse.acts import Aircon, Ask, ClockFault, Fault, Kill, NetworkDown, PowerCut, Restart, Set
 from edge_agent.rehearse.moments import unix
 from edge_agent.rehearse.riders import Known
 from edge_agent.rehearse.truth import INFERRED, Note
-from edge_agent.station import topics_of
 
 if TYPE_CHECKING:
     from edge_agent.rehearse.play import Rehearsal
