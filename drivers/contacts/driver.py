@@ -8,7 +8,7 @@ from drivers.contacts.options import Contact, ContactsOptions
 from drivers.contacts.simulator import ContactsSimulator
 from edge_agent.driver import Alarm, Chunk, Event, LineRequest, Memory, Reading, Record, Site, Wire
 
-_ALARMS = ("sos", "smoke", "water_leak")
+_ALARMS = ("sos", "smoke", "cabinet_smoke", "water_leak", "mains_lost")
 """Roles that are alarms, under codes of the same names."""
 _SHORTEST_SETTLE = 0.01
 

@@ -6,7 +6,9 @@ from pydantic import Field, model_validator
 
 from edge_agent.driver import Duration, LineRequest, Options
 
-Role: TypeAlias = Literal["door", "exit_button", "sos", "smoke", "water_leak", "pulse", "input"]
+Role: TypeAlias = Literal[
+    "door", "exit_button", "sos", "smoke", "cabinet_smoke", "water_leak", "mains_lost", "pulse", "input"
+]
 
 _LONGEST_SOS_DEBOUNCE = 0.05
 
@@ -17,7 +19,8 @@ class Contact(Options):
     line: int = Field(ge=0, le=63)
     """GPIO line (BCM number)."""
     role: Role
-    """What it means: `door`, `exit_button`, `sos`, `smoke`, `water_leak`, `pulse` (counted) or `input` (just shown)."""
+    """What it means: `door`, `exit_button`, `sos`, `smoke`, `cabinet_smoke`, `water_leak`, `mains_lost` (a relay or
+    power supply that tells), `pulse` (counted) or `input` (just shown)."""
     active: Literal["open", "closed"]
     """The contact's position when the door is open, the button pressed, the detector tripped or the pulse there.
     Detectors and doors are best wired so that it is `open`: then a broken wire is an alarm, not a silence."""

@@ -34,11 +34,14 @@ class DoorHeld(Table):
 class DoorForced(Table):
     """The built-in alarm `door_forced`.
 
-    It begins to judge once an exit button has been pressed: without one, whoever leaves opens the door unannounced.
+    It begins to judge once somebody has swiped and somebody has pressed an exit button: without one, whoever leaves
+    opens the door unannounced.
     """
 
     within: Annotated[Duration, Field(ge=1, le=600)] = 15.0
     """A door may be opened within this time of a swipe, of the exit button or of a command."""
+    grace: Annotated[Duration, Field(ge=0.1, le=60)] = 5.0
+    """So much later an opening is judged: a controller may tell of its swipe later than a contact of its door."""
     clear_after: Annotated[Duration, Field(ge=1, le=86_400)] = 600.0
     """The alarm is over when nothing more has happened for so long."""
 

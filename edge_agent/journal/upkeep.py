@@ -160,6 +160,15 @@ class Upkeep:
             return None
         return Alarm("flash_budget", written > budget, {"written_bytes": written, "budget_bytes": budget})
 
+    def pressure_alarm(self, days: float) -> Alarm | None:
+        """Return the alarm about room for fewer than `days` of records; None in between, or while that is not known."""
+        room = self._quota.days()
+        if self.tight:
+            return Alarm("journal_pressure", active=True, detail={"why": "the disk is full"})
+        if room is None or days <= room <= days / _CALM:
+            return None
+        return Alarm("journal_pressure", room < days, {"room_days": round(room, 1)})
+
     def _carry_over(self, salvage: Salvage, batch: Batch, work: Work) -> None:
         rebuild = salvage.rebuild
         carried = salvage.step()

@@ -7,6 +7,7 @@ The banner is computed from the alarms and from the little that cannot become an
 from dataclasses import dataclass
 from typing import Literal
 
+from edge_agent.advice import ADVICE
 from edge_agent.page.look import Look, Since
 from edge_agent.page.words import Bilingual, Said, said
 from edge_agent.records import Severity
@@ -38,6 +39,7 @@ class Concern:
     shelved: str = ""
     latched: bool = False
     flapping: bool = False
+    advice: Bilingual | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def _alarms(look: Look) -> list[Concern]:
             shelved="" if alarm.state.shelf is None else alarm.state.shelf.by,
             latched=alarm.state.latched,
             flapping=alarm.state.unsteady is not None,
+            advice=ADVICE.get(code),
         )
         for (device, code), alarm in look.view.alarms.items()
     ]

@@ -74,6 +74,7 @@ def recorder_settings(config: Config) -> RecorderSettings:
         heartbeat=config.telemetry.heartbeat,
         publish_card_ref=config.cards.publish_card_ref,
         flash_budget=config.journal.flash_budget,
+        fewest_days=config.alarms.journal_pressure.days,
     )
 
 

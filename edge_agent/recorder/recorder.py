@@ -61,6 +61,8 @@ class Settings:
     queue: int = _QUEUE
     flash_budget: int = 150_000_000
     """Bytes a day."""
+    fewest_days: float = 3.0
+    """Days of records there must be room for."""
 
 
 class Recorder:
@@ -400,9 +402,10 @@ class Recorder:
             self._display.storage(self._upkeep.figures)
             if begin >= self._figures_at:
                 self._display.tell_journal(self._thinner, self._time.stamp())
-            alarm = self._upkeep.flash_alarm(self._settings.flash_budget)
-            if alarm is not None:
-                self.submit("station", [alarm])
+            settings = self._settings
+            found = (self._upkeep.flash_alarm(settings.flash_budget), self._upkeep.pressure_alarm(settings.fewest_days))
+            if alarms := [alarm for alarm in found if alarm is not None]:
+                self.submit("station", alarms)
         return self._rest()
 
     def _rest(self) -> float:

@@ -27,7 +27,7 @@ from edge_agent.rehearse.room import Room
 from edge_agent.rehearse.script import Script
 from edge_agent.rehearse.seen import Seen
 from edge_agent.rehearse.stimuli import Pending, Stimulus
-from edge_agent.rehearse.truth import Note, Truth
+from edge_agent.rehearse.truth import ClockAlarm, Note, Truth
 from edge_agent.rehearse.wires import Wires
 
 _SETTLE_S = 30.0
@@ -53,6 +53,7 @@ class Rehearsal:
         self.config = config
         self.clock = StationClock(begin_of(script, config.station.zone))
         self.truth = Truth(Calendar(config.station.zone, config.station.day_starts))
+        self._clock_alarm = ClockAlarm(self.truth, config.alarms.clock_bad.after)
         self.centre = Centre()
         self.kills = self.restarts = 0
         self.seen = Seen()
@@ -130,6 +131,7 @@ class Rehearsal:
         if self.room is not None:
             self.room.advance(seconds, self.clock.true)
         if self.agent is not None:
+            self._clock_alarm.look(self.clock.true, good=self.clock.good())
             if self.clock.good():
                 self.truth.synced.add(self.clock.boots)
             self.truth.lied |= self.clock.lies
@@ -141,6 +143,7 @@ class Rehearsal:
         if not self.powered or self.agent is not None:
             return
         self.wires.forget()
+        self._clock_alarm.start()
         tick = (self.script.ask_every or _ASK_EVERY_S) / 10
         self.agent = Agent(
             self.config,

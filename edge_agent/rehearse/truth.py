@@ -75,3 +75,30 @@ class Truth:
 
     def _hour(self, at: float) -> tuple[date, int]:
         return self.calendar.hour(round(at * 1000))
+
+
+class ClockAlarm:
+    """What a station must say of its clock: that it has been bad for `after` seconds within one life of the agent."""
+
+    def __init__(self, truth: Truth, after: float) -> None:
+        self._truth = truth
+        self._after = after
+        self._bad_since: float | None = None
+        self._up = False
+
+    def start(self) -> None:
+        """The agent begins another life; what it had said stands."""
+        self._bad_since = None
+
+    def look(self, now: float, *, good: bool) -> None:
+        """Look at the clock at the true time `now` (Unix seconds), while the agent runs."""
+        self._bad_since = None if good else now if self._bad_since is None else self._bad_since
+        bad = self._bad_since is not None and now - self._bad_since >= self._after
+        if bad and not self._up:
+            self._truth.raised[_CLOCK] += 1
+        elif good and self._up:
+            self._truth.cleared[_CLOCK] += 1
+        self._up = bad or (self._up and not good)
+
+
+_CLOCK = "station/clock_bad"

@@ -12,9 +12,12 @@ from edge_agent.rules import batteries, charged, passages, presence, reconcile, 
 from edge_agent.rules.abilities import Abilities, Settings
 from edge_agent.rules.alarms import AlarmLife, LifeSettings
 from edge_agent.rules.builtin import built_in
+from edge_agent.rules.clock_watch import ClockWatch
 from edge_agent.rules.comfort import Comfort
 from edge_agent.rules.conditions import Conditions
 from edge_agent.rules.day_keys import DayKeys
+from edge_agent.rules.expected import ExpectedVisits
+from edge_agent.rules.forced import ForcedDoors
 from edge_agent.rules.opening import Opening
 from edge_agent.rules.own import kinds_of, spec_of
 from edge_agent.rules.rounds import Plan, Rounds
@@ -43,6 +46,7 @@ def make_rules(
     keys = DayKeys(directory)
     lifetime = {name: count for (bucket, name), count in ledger.items() if bucket == LIFE}
     return [
+        ForcedDoors(config.alarms.door_forced, _slot_doors(config), state),
         reconcile.Controllers(calendar, state.get(reconcile.KEY)),
         *_visits(config, state, ledger, keys),
         unique.Unique(calendar, config.visits.fewest_told, keys, state.get(unique.KEY), ledger),
@@ -53,6 +57,8 @@ def make_rules(
         *(Supplies(_supply(one), state) for one in config.consumable),
         *(Rounds(Plan(one.name, one.every, one.times, one.early, one.grace, zone), state) for one in config.round),
         Opening(config.public.doors, state),
+        ExpectedVisits(config.alarms.no_visits_expected_some, calendar, ledger, state),
+        ClockWatch(config.alarms.clock_bad.after),
         Conditions([*map(spec_of, config.alarm), *built_in(config)], state),
         AlarmLife(state, _life(config)),
         _abilities(config, state, calendar),

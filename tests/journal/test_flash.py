@@ -68,6 +68,23 @@ def test_this_machine(tmp_path: Path) -> None:
     assert flash.day() >= 0
 
 
+def test_little_room_raises_an_alarm(tmp_path: Path) -> None:
+    """Raised below the days wanted, kept just above them, over well above; so is a full disk."""
+    it = Bench(tmp_path)
+    it.open()
+    days: list[float | None] = [None, 2.9, 3.2, 3.5, 2.0]
+    it.upkeep._quota.days = lambda: days[0]  # type: ignore[method-assign]
+    up = []
+    for _ in range(len(days)):
+        it.step(61.0)
+        it.step(10.0)
+        up.append(("station", "journal_pressure") in it.view.alarms)
+        days.append(days.pop(0))
+    assert up == [False, True, True, False, True]
+    assert it.view.alarms["station", "journal_pressure"].state.detail == {"room_days": 2.0}
+    it.crash()
+
+
 def test_the_budget_raises_an_alarm(tmp_path: Path) -> None:
     """Raised once above the budget, cleared once well below it; the figure is shown and survives a restart."""
     it = Bench(tmp_path, flash_budget=10_000)

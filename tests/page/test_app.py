@@ -208,6 +208,17 @@ def test_it_refreshes_itself_without_javascript(rig: Rig) -> None:
     assert re.search(r'<noscript><meta http-equiv="refresh" content="\d+"></noscript>', ask(rig.source).text)
 
 
+@pytest.mark.parametrize(
+    ("language", "wanted"),
+    [("zh", ("li 已确认", "检查设备供电")), ("en", ("acknowledged by li", "Check its power"))],
+)
+def test_an_alarm_says_what_to_do_and_who_does_it(rig: Rig, language: str, wanted: tuple[str, str]) -> None:
+    """In the reader's language: ten seconds are enough to know whether somebody is on the way."""
+    rig.alarm("aircon", "device_silent", by="li")
+    page = ask(rig.source, f"/?lang={language}").text
+    assert all(text in page for text in wanted)
+
+
 def test_the_screen_is_also_data(rig: Rig) -> None:
     """`/api/status` says the same in JSON, with ages in seconds and no key for what is not known."""
     rig.alarm("aircon", "device_silent", why="no answer")

@@ -79,6 +79,22 @@ def test_the_banner_is_the_worst_alarm_and_counts_the_others() -> None:
     assert look(rig).verdict.level == "ok"
 
 
+def test_what_people_have_seen_to_steps_back() -> None:
+    """Of equal weight what nobody has acknowledged comes first; what is shelved comes last and is no verdict."""
+    rig = normal()
+    rig.alarm("hall", "water_leak", by="li")
+    rig.alarm("room", "device_silent")
+    rig.alarm("aircon", "smoke", Severity.CRITICAL, shelved="wang")
+    screen = look(rig)
+    assert [one.code for one in screen.concerns] == ["device_silent", "water_leak", "smoke"]
+    assert [(one.by, one.shelved) for one in screen.concerns] == [("", ""), ("li", ""), ("", "wang")]
+    assert screen.verdict.level == "major"
+    rig.clear()
+    rig.alarm("aircon", "smoke", Severity.CRITICAL, shelved="wang")
+    assert look(rig).verdict.level == "ok"
+    assert len(look(rig).concerns) == 1
+
+
 def test_what_cannot_be_an_alarm_is_a_concern_too() -> None:
     """A journal that cannot be written, a lasting absence of the centre, low voltage and a full disk are shown."""
     rig = normal()
