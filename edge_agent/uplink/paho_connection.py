@@ -31,6 +31,8 @@ _DEFAULT_MAXIMUM_PACKET = 268_435_460
 _LARGEST_INBOUND = 8192
 """Bytes; the broker must not send more (CONNECT, Maximum Packet Size): commands have at most half of it."""
 _MOST_INBOUND = 20
+_FEW = 2
+"""Messages in flight while somebody waits: an event and its totals. In a backlog PUBACKs had better come together."""
 _SILENT_KEEPALIVES = 1.5
 """The broker gives us up after so many (MQTT 5, 3.1.2.10); we ping after one, so its answer has half a one."""
 
@@ -43,6 +45,7 @@ class PahoConnection:
         self._clock = clock
         self._heard = clock()
         self._keepalive = broker.keepalive
+        self._unanswered = 0
         self._client = client = Client(broker.client_id)
         try:
             client.connect_timeout = _CONNECT_TIMEOUT
@@ -78,6 +81,7 @@ class PahoConnection:
         info = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise UplinkError(mqtt.error_string(info.rc))
+        self._unanswered += 1
         return info.mid
 
     def subscribe(self, topic_filter: str, *, retain_as_published: bool = True) -> None:
@@ -137,11 +141,15 @@ class PahoConnection:
         if readable:
             self._heard = self._clock()
             code = self._client.loop_read()
+            if self._unanswered <= _FEW:
+                # A broker that puts small packets together (Nagle; mosquitto does) holds its next PUBACK back until our
+                # system has acknowledged the last, for which it takes up to 40 ms. It forgets the wish with each read.
+                _set(sock, "TCP_QUICKACK", 1)
         if code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._client.want_write():
             # All that waits leaves in as few TCP segments as will do: paho makes one of each message.
-            _cork(sock, 1)
+            _set(sock, "TCP_CORK", 1)
             code = self._client.loop_write()
-            _cork(sock, 0)
+            _set(sock, "TCP_CORK", 0)
         return self._client.loop_misc() if code == MQTTErrorCode.MQTT_ERR_SUCCESS else code
 
     def _taken(self, last: Lost | None = None) -> list[Happening]:
@@ -166,6 +174,7 @@ class PahoConnection:
         )
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
+        self._unanswered -= 1
         self._happenings.append(Acknowledged(mid, self._client.foreign.pop(mid, code.value)))
 
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
@@ -198,10 +207,10 @@ class PahoConnection:
             self._happenings.append(Lost("connection lost"))
 
 
-def _cork(sock: socket.socket, on: int) -> None:
-    """Hold back (1) or let go (0) what is written; Linux only, and paho may have closed the socket meanwhile."""
-    if hasattr(socket, "TCP_CORK") and sock.fileno() >= 0:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+def _set(sock: socket.socket, option: str, on: int) -> None:
+    """Set a TCP option of Linux's (tcp(7)) where there is one; paho may have closed the socket meanwhile."""
+    if hasattr(socket, option) and sock.fileno() >= 0:
+        sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), on)
 
 
 def _properties(packet: int, **values: object) -> Properties:

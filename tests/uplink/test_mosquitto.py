@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,6 +23,8 @@ from tests.uplink.rig import BASE, DEADLINE_S, Rig
 
 pytestmark = pytest.mark.needs("mosquitto", "mosquitto_sub", "mosquitto_pub")
 
+DELAYED_ACK_S = 0.04
+"""For so long Linux waits with the acknowledgement of a TCP segment."""
 SAMPLES = Path(__file__).parents[2] / "config" / "broker"
 
 
@@ -172,6 +175,25 @@ def test_a_hole_at_the_centre_is_filled_on_request(rig: Rig, tmp_path: Path) -> 
             broker.pub(f"{BASE}/cmd/journal/resend", order, "-D", "publish", "message-expiry-interval", "30")
             rig.until(lambda: centre.poll() is not None)
             assert [json.loads(line)["seq"] for line in centre.stdout] == [1, 2, 3, 4, 5]
+
+
+def test_no_acknowledgement_waits_for_the_kernel(rig: Rig, tmp_path: Path) -> None:
+    """One event after the other is acknowledged at once: mosquitto holds small packets back until ours is heard."""
+    with mosquitto(tmp_path) as broker:
+        rig.address = replace(rig.address, port=broker.port)
+        rig.drained()
+        took = []
+        for number in range(1, 31):
+            rig.store.visits(1)
+            began = monotonic()
+            rig.until(partial(_has_acknowledged, rig, number))
+            took.append(monotonic() - began)
+        assert sorted(took)[len(took) * 3 // 4] < DELAYED_ACK_S / 2
+
+
+def _has_acknowledged(rig: Rig, number: int) -> bool:
+    outbox = rig.uplink._outbox
+    return outbox is not None and outbox.delivery.acknowledged == number
 
 
 def test_size_limit(rig: Rig, tmp_path: Path) -> None:
