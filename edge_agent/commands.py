@@ -110,13 +110,16 @@ class Gate:
         self._allow_here = frozenset(allow_here)
         self._seen = {key.removeprefix(SEEN): _When(*json.loads(text)) for key, text in kept.items()}
         self._verbs: dict[str, tuple[type[Command], Act]] = {}
-        self._lock = threading.Lock()
+        self._judging = threading.Lock()
+        self._acting: dict[str, threading.Lock] = {}
+        self._counting = threading.Lock()
         self._tokens = _BURST
         self._counted_at = clock.monotonic()
         self._flooded = False
 
     def register(self, verb: str, model: type[Command], act: Act) -> None:
-        """Offer a verb; whether it may be used is up to the allow-list."""
+        """Offer a verb; whether it may be used is up to the allow-list. Verbs of one device act one at a time."""
+        self._acting.setdefault(_device(verb), threading.Lock())
         self._verbs[verb] = (model, act)
 
     def knows(self, verb: str) -> bool:
@@ -125,35 +128,48 @@ class Gate:
 
     def handle(self, request: Request) -> Answer:
         """Judge one command and, if it passes, act on it."""
-        with self._lock:
-            name, by = _names(request.payload)
-            try:
-                if not self._admit():
-                    return Answer(name, ok=False, reason="too many commands")
+        name, by = _names(request.payload)
+        try:
+            if not self._admit():
+                return Answer(name, ok=False, reason="too many commands")
+            with self._judging:
                 command, act = self._judge(request, name)
                 self._enter(request.verb, command)
-            except CommandRefused as error:
-                self._audit(request.verb, name, by, "refused", str(error))
-                return Answer(name, ok=False, reason=str(error))
-            try:
+        except CommandRefused as error:
+            self._audit(request.verb, name, by, "refused", str(error))
+            return Answer(name, ok=False, reason=str(error))
+        try:
+            # A device that is stuck keeps nobody waiting who wants something of another.
+            with self._acting[_device(request.verb)]:
                 return Answer(name, ok=True, result=act(command))
-            except AgentError as error:
-                self._audit(request.verb, name, by, "failed", str(error))
-                return Answer(name, ok=False, reason=str(error))
+        except AgentError as error:
+            self._audit(request.verb, name, by, "failed", str(error))
+            return Answer(name, ok=False, reason=str(error))
+
+    def turn_away(self, request: Request, reason: str) -> Answer:
+        """Refuse, at once, what there is no room for; it may be asked again under the same id.
+
+        On record like any refusal, but no longer than it would be admitted.
+        """
+        name, by = _names(request.payload)
+        if self._admit():
+            self._audit(request.verb, name, by, "refused", reason)
+        return Answer(name, ok=False, reason=reason)
 
     def _admit(self) -> bool:
         """Sixty at once, then two a minute: whoever floods the station must not fill its journal with audit records."""
-        now = self._clock.monotonic()
-        self._tokens = min(_BURST, self._tokens + (now - self._counted_at) * _REFILL_PER_S)
-        self._counted_at = now
-        if self._tokens < 1:
-            if not self._flooded:
-                log.warning("too many commands, they are refused")
-            self._flooded = True
-            return False
-        self._tokens -= 1
-        self._flooded = False
-        return True
+        with self._counting:
+            now = self._clock.monotonic()
+            self._tokens = min(_BURST, self._tokens + (now - self._counted_at) * _REFILL_PER_S)
+            self._counted_at = now
+            if self._tokens < 1:
+                if not self._flooded:
+                    log.warning("too many commands, they are refused")
+                self._flooded = True
+                return False
+            self._tokens -= 1
+            self._flooded = False
+            return True
 
     def _judge(self, request: Request, name: str) -> tuple[Command, Act]:
         if len(request.payload) > _MOST_BYTES:
@@ -162,6 +178,8 @@ class Gate:
             raise CommandRefused("retained: a command is for now, not for whoever comes later")
         if request.expiry is None or request.expiry > _MOST_SECONDS:
             raise CommandRefused(f"needs a message expiry of at most {_MOST_SECONDS:.0f} s")
+        if request.expiry <= 0:
+            raise CommandRefused("expired while it waited for others")
         if name in self._seen:
             raise CommandRefused("seen before")
         if not _allowed(request.verb, self._allow_here if request.here else self._allow):
@@ -201,8 +219,11 @@ class Gate:
 
 
 def _allowed(verb: str, allow: Collection[str]) -> bool:
-    device, _, _ = verb.partition("/")
-    return verb in allow or f"{device}/*" in allow
+    return verb in allow or f"{_device(verb)}/*" in allow
+
+
+def _device(verb: str) -> str:
+    return verb.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ from edge_agent.sdnotify import Notifier
 from edge_agent.slot import Statistics
 from edge_agent.supervisor import Supervisor
 from edge_agent.threads import Threads
+from edge_agent.uplink.clerk import Clerk
 from edge_agent.uplink.connection import Connection, Message
+from edge_agent.uplink.inbox import Inbox
 from edge_agent.uplink.paho_connection import PahoConnection
 from edge_agent.uplink.uplink import Uplink
 from edge_agent.worker import Worker
@@ -90,6 +92,7 @@ class Station:
             {key: text for key, text in self.store.state.items() if key.startswith(SEEN)},
             allow_here=config.page.allow if config.page.pin_file else (),
         )
+        self.inbox = Inbox(settings.topics_of(config), self.gate, self.clock)
         self.actors = Actors(self.gate)
         self._reflexes = Reflexes(config.reflex, tell=self.act, sink=self.recorder, view=self._look, clock=self.clock)
         self.workers = Workers(
@@ -126,6 +129,7 @@ class Station:
                 self._threads.start(f"reflex-{arm.reflex.name}", arm.run, arm.stop)
             if self.config.climate:
                 self._start_climate()
+            self._start_commands()
             self._start_uplink()
             if self.config.page.enabled:
                 self._start_page()
@@ -153,7 +157,7 @@ class Station:
         self.stop_workers()
         if clean:
             self.recorder.submit(STATION, [Event(STOPPED)])
-        self._threads.end(["disk", "uplink", "journal"])
+        self._threads.end(["disk", "commands", "uplink", "journal"])
         self.store.close()
 
     def stop_workers(self) -> None:
@@ -200,6 +204,7 @@ class Station:
             connect=self._connect,
             sink=self.recorder,
             gate=self.gate,
+            inbox=self.inbox,
             picture=self.picture,
             clock=self.clock,
             rng=rng,
@@ -215,6 +220,10 @@ class Station:
     def _start_climate(self) -> None:
         keeper = self.build_climate()
         self._threads.start("climate", keeper.run, keeper.stop, restart=self._start_climate)
+
+    def _start_commands(self) -> None:
+        clerk = Clerk(self.inbox, self.clock)
+        self._threads.start("commands", clerk.run, clerk.stop, restart=self._start_commands)
 
     def _start_uplink(self) -> None:
         uplink = self.build_uplink()

@@ -1,6 +1,7 @@
 """Small whole stations for the journeys: simulated far ends, real near ends, a broker with a sink."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -11,16 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from edge_agent.demo.broker import Broker, Message
 from edge_agent.demo.broker_thread import BrokerThread
+from edge_agent.demo.mqtt_properties import Properties
 from edge_agent.demo.sink import Sink
 from edge_agent.demo.station import SimulatedStation, TrustedClock
 from edge_agent.station import Station
 
 ROOT = Path(__file__).parents[1]
+BASE = "stations/v1/north/d1/test-001"
 
 HEAD = """
 [station]
@@ -122,9 +126,18 @@ class Centre:
         if len(self.sink.records) > before:
             self.arrivals[next(reversed(self.sink.records))] = now
 
+    def command(self, verb: str, name: str, **args: Any) -> None:
+        """Publish a command with the id `name`, as an operator would."""
+        body = {"id": name, "by": "tester", "ts": datetime.now(UTC).isoformat()} | args
+        topic, payload = f"{BASE}/cmd/{verb}", json.dumps(body).encode()
+        properties = Properties(message_expiry_interval=30)
+        self.thread.call(
+            lambda it: it.publish(Message(topic, payload, 1, False, 30, properties, "operator", it.clock()))
+        )
+
     def last(self, leaf: str) -> Any:
         """Return the newest payload of `<base>/leaf`."""
-        return self.sink.last.get(f"stations/v1/north/d1/test-001/{leaf}", {})
+        return self.sink.last.get(f"{BASE}/{leaf}", {})
 
 
 @contextlib.contextmanager

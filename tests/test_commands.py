@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +89,7 @@ def test_passes() -> None:
     [
         ({"retained": True}, "retained: a command is for now, not for whoever comes later"),
         ({"expiry": None}, "needs a message expiry of at most 60 s"),
+        ({"expiry": 0}, "expired while it waited for others"),
         ({"expiry": 61}, "needs a message expiry of at most 60 s"),
         ({"verb": "door/close"}, "not on this station's allow-list"),
         ({"verb": "journal/nothing"}, "unknown here"),
@@ -199,3 +201,43 @@ def test_from_several_threads() -> None:
     for thread in threads:
         thread.join()
     assert len(rig.acted) == 1
+
+
+def test_turned_away() -> None:
+    """What there is no room for is refused and on record, and may be asked again; a flood of it fills no journal."""
+    rig = Rig()
+    asked = Request("door/open", b'{"id":"c1","by":"tester"}', 30.0)
+    assert rig.gate.turn_away(asked, "busy") == Answer("c1", ok=False, reason="busy")
+    assert rig.book.audit == [
+        {"command": "door/open", "command_id": "c1", "by": "tester", "decision": "refused", "reason": "busy"}
+    ]
+    assert rig.ask().ok
+    for _ in range(100):
+        assert not rig.gate.turn_away(asked, "busy").ok
+    assert len(rig.book.audit) == 60
+
+
+def test_a_device_that_is_stuck_holds_up_no_other() -> None:
+    """While one act does not end, another device obeys, and more is turned away; one device acts in turn."""
+    rig = Rig()
+    entered, free = threading.Event(), threading.Event()
+
+    def hang(_command: Open) -> Mapping[str, Json]:
+        entered.set()
+        assert free.wait(20)
+        return {}
+
+    rig.gate.register("journal/hang", Open, hang)
+    rig.gate.register("journal/next", Open, lambda _command: {"after": free.is_set()})
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            stuck = pool.submit(rig.ask, "c1", verb="journal/hang")
+            assert entered.wait(20)
+            behind = pool.submit(rig.ask, "c2", verb="journal/next")
+            assert rig.ask("c3").ok
+            assert not rig.gate.turn_away(Request("door/open", b"", 30.0), "busy").ok
+            assert not stuck.done()
+        finally:
+            free.set()
+        assert stuck.result().ok
+        assert behind.result().result == {"after": True}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.commands import Command
 from edge_agent.demo.station import SimulatedStation, TrustedClock
 from edge_agent.errors import AgentError
 from edge_agent.journal.journal import Batch
@@ -157,6 +158,23 @@ def test_dead_thread_is_noticed_at_once(ends: SimulatedStation) -> None:
         station.supervisor.step()
         wait_for(lambda: station.picture.view.uplink.online and before, "online again")
         assert station._threads._held["uplink"] is not uplink
+
+
+def test_commands_that_end_their_thread_do_not_end_publishing(ends: SimulatedStation, broker: Centre) -> None:
+    """A fault in carrying out one command costs its answer; the thread is replaced, the connection stays."""
+    with running(ends) as station:
+        wait_for(lambda: broker.last("status").get("state") == "online", "online")
+        clerk, uplink = station._threads._held["commands"], station._threads._held["uplink"]
+        station.gate.register("journal/fail", Command, lambda _command: {"never": 1 // 0})
+        broker.command("journal/fail", "c1")
+        wait_for(lambda: "commands" in station.supervisor.check(station.clock.monotonic() + 0.1).overdue, "noticed")
+        station.supervisor.step()
+        assert station._threads._held["commands"] is not clerk
+        broker.command("journal/none", "c2")
+        assert wait_for(lambda: broker.last("reply/c2"), "the answer to the next")["reason"] == "unknown here"
+        assert broker.last("reply/c1") == {}
+        assert station._threads._held["uplink"] is uplink
+        assert station.picture.view.uplink.connections == 1
 
 
 def test_taken_page_port_is_a_clear_error(tmp_path: Path, broker: Centre) -> None:

@@ -123,6 +123,8 @@ class Agent:
             before = self._centre.sink.messages
             self._uplink.wake()
             rest = self._uplink.step()
+            if self.station.inbox.step():
+                continue
             if rest > 0:
                 return rest
             if self._centre.sink.messages == before:

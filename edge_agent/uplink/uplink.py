@@ -1,4 +1,4 @@
-"""Carries the journal to the broker and commands back, from its own thread; what must not be lost is in the journal.
+"""Carries the journal to the broker, and commands to the inbox; what must not be lost is in the journal.
 
 `step()` moves what can be moved and returns; it waits inside `Connection.pump`, so a new record leaves at once. A row
 is forgotten only on a PUBACK with a reason code below 0x80: never on a timeout, never on "handed to the library".
@@ -71,6 +71,7 @@ class Uplink:
         connect: Callable[[Message], Connection],
         sink: Sink,
         gate: Gate,
+        inbox: Inbox,
         picture: Picture,
         clock: Clock,
         turned: Turned = lambda *, online: None,  # noqa: ARG005  (most tests do not care)
@@ -84,7 +85,8 @@ class Uplink:
         self._clock = clock
         self._backoff = Backoff(settings.pauses, rng or random.SystemRandom())
         self._presence = Presence(settings.topics, settings.broker_name, picture, clock, turned)
-        self._inbox = Inbox(settings.topics, gate)
+        self._inbox = inbox
+        inbox.answered = self.wake
         JournalVerbs(gate, reader, sink, self._replay)
         self._reader: Reader | None = None
         self._outbox: Outbox | None = None
@@ -201,9 +203,12 @@ class Uplink:
     def _exchange(self, connection: Connection, outbox: Outbox, traffic: Traffic) -> None:
         """Send what may be sent, wait for what comes, and act on it."""
         try:
-            more = self._inbox.step(outbox)
-            rest = traffic.fill(connection, self._clock.monotonic(), self._now_ms()) if self._opened else 1.0
-            self._handle(connection, connection.pump(0.0 if more else rest), traffic)
+            rest = 1.0
+            if self._opened:
+                for answer in self._inbox.answers():
+                    outbox.reply(answer)
+                rest = traffic.fill(connection, self._clock.monotonic(), self._now_ms())
+            self._handle(connection, connection.pump(rest), traffic)
         except UplinkError as error:
             self._lost(Lost(str(error)))
 

@@ -33,6 +33,7 @@ from edge_agent.recorder.recorder import Recorder
 from edge_agent.recorder.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm
 from edge_agent.uplink.connection import Broker
+from edge_agent.uplink.inbox import Inbox
 from edge_agent.uplink.paho_connection import PahoConnection
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.uplink import Settings, Uplink
@@ -118,12 +119,14 @@ def ours(directory: Path, port: int) -> dict[str, float]:
     fill(journal)
     recorder = Recorder(journal, clock, RecorderSettings(Calendar(ZoneInfo("UTC"), day_time())), picture)
     watch = Watch(recorder)
+    gate = Gate(recorder, clock, (), {})
     uplink = Uplink(
         Settings(TOPICS, dict, "bench", pace=0, window=WINDOW),
         reader=lambda: Reader(directory),
         connect=lambda will: PahoConnection(Broker("127.0.0.1", port, "s1", window=WINDOW), will),
         sink=recorder,
-        gate=Gate(recorder, clock, (), {}),
+        gate=gate,
+        inbox=Inbox(TOPICS, gate, clock),
         picture=picture,
         clock=clock,
     )

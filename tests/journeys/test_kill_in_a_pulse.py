@@ -1,17 +1,11 @@
 """The agent as a process, killed in the middle of a pulse: no relay stays on for good."""
 
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 from drivers.modbus.codec import Function, Request, decode_reply, encode_request
 from drivers.modbus.simulator import ModbusSimulator
-from edge_agent.demo.broker import Message
-from edge_agent.demo.mqtt_properties import Properties
 from tests.stations import HEAD, Agent, centre, far_ends, wait_for
 
-BASE = "stations/v1/north/d1/test-001"
-EXPIRY_S = 30
 RELAYS = """
 [commands]
 allow = ["relays/*"]
@@ -54,14 +48,7 @@ def test_a_kill_between_the_write_and_its_answer_leaves_no_relay_on(tmp_path: Pa
         with Agent(simulated.path, tmp_path / "log") as agent:
             wait_for(lambda: broker.last("state/relays").get("points"), "the relays are read", within=30)
             board.answer = told  # type: ignore[method-assign]
-            body = {"id": "c1", "by": "test", "ts": datetime.now(UTC).isoformat(), "seconds": 60}
-            command = json.dumps(body).encode()
-            properties = Properties(message_expiry_interval=EXPIRY_S)
-            broker.thread.call(
-                lambda it: it.publish(
-                    Message(f"{BASE}/cmd/relays/pulse_3", command, 1, False, EXPIRY_S, properties, "test", it.clock())
-                )
-            )
+            broker.command("relays/pulse_3", "c1", seconds=60)
             wait_for(lambda: agent.process.poll() is not None, "the kill", within=30)
         assert len(written) == 1
         board.answer = answer  # type: ignore[method-assign]

