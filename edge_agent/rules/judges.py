@@ -175,15 +175,19 @@ class Heard:
 
 @dataclass(slots=True)
 class Window:
-    """The course of a value over the last `span` seconds, in at most 64 steps."""
+    """The course of a value over the last `span` seconds, in at most 64 steps; a long pause begins it anew."""
 
     span: float
     _steps: deque[tuple[float, float, float]] = field(default_factory=deque)
     """(when the step began, least, greatest)."""
     _began: float | None = None
+    _last: float = 0.0
 
     def add(self, value: float, now: float) -> None:
         """Add a value at monotonic time `now` (s)."""
+        if now - self._last > self.span / 4:
+            self.clear()
+        self._last = now
         self._began = now if self._began is None else self._began
         if self._steps and now - self._steps[-1][0] < self.span / 64:
             at, least, greatest = self._steps[-1]

@@ -116,6 +116,13 @@ def test_a_rise() -> None:
     assert alarms(said) == [*UP, *OVER]
 
 
+def test_a_rise_over_a_pause() -> None:
+    """What happened while nobody looked proves nothing about how fast it was."""
+    it = desk(rule(point="room.temperature_c", rises=5.0, within="600s"))
+    it.say(0, "room", temp(20.0))
+    assert alarms(it.say(200, "room", temp(40.0))) == []
+
+
 def test_two_points_disagree() -> None:
     """Numbers by more than allowed, words at all; what is not known disagrees with nothing."""
     it = desk(rule(point="room.temperature_c", differs_from="spare.temperature_c", by=3.0, after="5s"))
