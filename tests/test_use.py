@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config.model import Use
+from edge_agent.config.device import Use
 from edge_agent.records import Event, Quality, Reading, Record
 from edge_agent.use import UseDetector, UseRule
 

@@ -11,9 +11,10 @@ from edge_agent.cards import CardKey
 from edge_agent.cli.arguments import duration
 from edge_agent.cli.check import DEFAULT_FILE
 from edge_agent.clock import Clock, SystemClock
+from edge_agent.config.device import Device
 from edge_agent.config.file import load
 from edge_agent.config.links import Link
-from edge_agent.config.model import Config, Device
+from edge_agent.config.model import Config
 from edge_agent.driver import Alarm, Driver, Event, Listener, Memory, Reading, Record, Site, Wire, load_driver
 from edge_agent.errors import AgentError, DeviceError, LinkError
 from edge_agent.links.asked import AskedLink

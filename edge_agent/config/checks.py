@@ -11,11 +11,11 @@ from typing import Any
 from edge_agent.config.ability_checks import abilities_known
 from edge_agent.config.alarm_checks import alarms_whole, reflexes_fit
 from edge_agent.config.cabinet import Cabinet
+from edge_agent.config.device import Device
 from edge_agent.config.draft import Draft, Found
 from edge_agent.config.links import GpiodLink, Link, ModbusTcpLink, SerialLink, TcpLink, UdpLink
 from edge_agent.config.maintenance import split
 from edge_agent.config.messages import problem_at, suggest
-from edge_agent.config.model import Device
 from edge_agent.config.tree import Tree, spot_of
 from edge_agent.driver import Actor, DriverClass, Site, Wire
 from edge_agent.errors import Problem

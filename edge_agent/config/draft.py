@@ -11,9 +11,9 @@ from edge_agent.config.alarms import AlarmRule
 from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.climate import Climate
 from edge_agent.config.condition import Point
+from edge_agent.config.device import RESERVED, Device
 from edge_agent.config.links import Link
 from edge_agent.config.messages import suggest
-from edge_agent.config.model import RESERVED, Device
 from edge_agent.config.positions import Path
 from edge_agent.config.reflexes import Reflex
 from edge_agent.config.tree import Tree

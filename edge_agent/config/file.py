@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_agent.config.checks import errors
+from edge_agent.config.device import InstalledDrivers
 from edge_agent.config.draft import Draft
 from edge_agent.config.messages import problem, station_fields
-from edge_agent.config.model import Config, InstalledDrivers
+from edge_agent.config.model import Config
 from edge_agent.config.positions import Path as KeyPath
 from edge_agent.config.toml import toml, toml_key
 from edge_agent.config.tree import Spot, Tree, read, spot_of

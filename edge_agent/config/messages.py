@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from edge_agent.config.model import COMMON_KEYS, Config, Device
+from edge_agent.config.device import COMMON_KEYS, Device
+from edge_agent.config.model import Config
 from edge_agent.config.positions import Path
 from edge_agent.config.toml import toml
 from edge_agent.config.tree import Tree, at, spot_of

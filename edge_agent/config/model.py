@@ -1,30 +1,29 @@
 """The station file as typed models: what each key means, its limits and its default.
 
-The docstring below a field is its entry in the reference (docs/configuration.md). Reading a file, with positions and
-all its errors at once, is `config_file.load`; what no single table can know is in `config_checks`.
+The docstring below a field is its entry in the reference (docs/configuration.md). Tables with a subject of their own
+are in the modules beside this one. Reading a file, with positions and all its errors at once, is `file.load`; what no
+single table can know is in `checks`.
 """
 
 import hashlib
 import json
 import zoneinfo
-from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from edge_agent.config.abilities import Ability, Comfort, Outages
 from edge_agent.config.alarms import AlarmRule, Alarms
 from edge_agent.config.cabinet import Cabinet
 from edge_agent.config.climate import Climate
+from edge_agent.config.device import Device
 from edge_agent.config.links import Link
 from edge_agent.config.maintenance import Consumable, Round
 from edge_agent.config.public import Public
 from edge_agent.config.reflexes import Reflex
 from edge_agent.config.types import (
-    Broker,
     File,
     Id,
     Listen,
@@ -32,33 +31,11 @@ from edge_agent.config.types import (
     Table,
     TimeOfDay,
     Zone,
-    is_loopback,
     misfit,
 )
+from edge_agent.config.uplink import Uplink
 from edge_agent.config.visits import Visits
-from edge_agent.driver import DriverClass, Options, driver_names, load_driver
 from edge_agent.units import Duration, Size
-
-RESERVED = frozenset({"journal", "system", "station", "abilities"})
-"""Device ids that the wire contract keeps for the agent itself."""
-
-
-class InstalledDrivers(Mapping[str, DriverClass]):
-    """Every installed driver by its name in the configuration; looked for once, each loaded when asked for."""
-
-    def __init__(self) -> None:
-        self._names = driver_names()
-
-    def __getitem__(self, name: str) -> DriverClass:
-        if name not in self._names:
-            raise KeyError(name)
-        return load_driver(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
 
 class Place(Table):
@@ -108,85 +85,6 @@ class Cards(Table):
     """Send the keyed reference of the card with each visit. Without it a visit is counted, but nobody is recognised."""
     double_swipe: Annotated[Duration, Field(ge=0, le=600)] = 10.0
     """The same card again within this time is the same visit."""
-
-
-class Reconnect(Table):
-    """Random pauses before reconnecting, so that a whole fleet does not return in one second."""
-
-    first: Annotated[Duration, Field(ge=0.01, le=3600)] = 60.0
-    """Longest pause before the first attempt; each further attempt doubles it."""
-    ceiling: Annotated[Duration, Field(ge=0.01, le=3600)] = 300.0
-    """Longest pause at all."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Reconnect":
-        if self.ceiling < self.first:
-            raise misfit("ceiling", "ceiling is shorter than first – make it at least as long")
-        return self
-
-
-class Uplink(Table):
-    """The way to the MQTT broker. The client id is always the station's id."""
-
-    broker: Broker
-    """`mqtts://host:8883`; `mqtt://host:1883` (not encrypted) only to this machine, or with `insecure = true`."""
-    insecure: bool = False
-    """Allow an unencrypted connection to another machine. It raises the alarm `plaintext_uplink`."""
-    root: Id = "stations"
-    """First level of every topic."""
-    username: str | None = None
-    """User name at the broker; usually the station's id."""
-    password_file: File | None = None
-    """File with the password. Default: the systemd credential `mqtt-password`, if the service was given one."""
-    ca_file: File | None = None
-    """Certificates (PEM) of the authority that signed the broker's. Default: the systemd credential
-    `tls_ca.pem`, else the authorities of the system."""
-    cert_file: File | None = None
-    """Certificate (PEM) by which this station proves who it is. Default: the systemd credential `tls_cert.pem`."""
-    key_file: File | None = None
-    """Private key (PEM) of `cert_file`. Default: the systemd credential `tls_key.pem`."""
-    keepalive: Annotated[Duration, Field(ge=5, le=3600)] = 60.0
-    """Longest silence on the connection before it is tested."""
-    reconnect: Reconnect = Reconnect()
-    """Pauses before reconnecting."""
-    pace: Annotated[int, Field(ge=0, le=10_000)] = 20
-    """Backlog messages sent a second; 0 = as fast as the broker takes them."""
-    window: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Messages sent and not yet acknowledged at most."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Uplink":
-        if not self.tls and not self.insecure and not self.loopback:
-            raise misfit("broker", "mqtt:// to another machine is not encrypted – use mqtts://, or set insecure = true")
-        for name in ("ca_file", "cert_file", "key_file"):
-            if not self.tls and getattr(self, name) is not None:
-                raise misfit(name, f"{name} has no effect on mqtt:// – use mqtts:// or take it out")
-        if self.password_file is not None and self.username is None:
-            raise misfit("password_file", "password_file needs username – add it, usually the station's id")
-        if (self.cert_file is None) != (self.key_file is None):
-            given = "cert_file" if self.key_file is None else "key_file"
-            raise misfit(given, "cert_file and key_file belong together – give both or neither")
-        return self
-
-    @property
-    def tls(self) -> bool:
-        """True if the connection is encrypted."""
-        return self.broker.startswith("mqtts:")
-
-    @property
-    def host(self) -> str:
-        """Name or address of the broker."""
-        return urlsplit(self.broker).hostname or ""
-
-    @property
-    def port(self) -> int:
-        """TCP port of the broker; 8883 with TLS and 1883 without unless named (IANA service names)."""
-        return urlsplit(self.broker).port or (8883 if self.tls else 1883)
-
-    @property
-    def loopback(self) -> bool:
-        """True if the broker is on this machine."""
-        return is_loopback(self.host)
 
 
 class Journal(Table):
@@ -265,97 +163,6 @@ class Telemetry(Table):
         return self
 
 
-class Use(Table):
-    """When a device counts as in use, judged by one of its values."""
-
-    point: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    """Which of its values, like `power_kw` or `current_a`."""
-    on: float
-    """Above this it is running."""
-    off: float
-    """Below this it is not."""
-    on_for: Annotated[Duration, Field(ge=0, le=3600)] = 10.0
-    """How long it must be above `on`."""
-    off_for: Annotated[Duration, Field(ge=0, le=86400)] = 180.0
-    """How long it must be below `off`: a compressor's or microwave's pause is shorter and belongs to the use."""
-
-    @model_validator(mode="after")
-    def _hysteresis(self) -> "Use":
-        if self.off > self.on:
-            raise misfit("off", "off is above on – what is between the two changes nothing, so off must be the lower")
-        return self
-
-
-class Device(Table):
-    """Something on a link. Keys not listed here are the driver's own."""
-
-    name: Id
-    """Name of the device: one level of its topics. `journal`, `system`, `station` and `abilities` are taken."""
-    link: Id
-    """Name of the link it is connected to."""
-    driver: str
-    """Which driver speaks with it; `edge-agent drivers` lists them."""
-    every: Annotated[Duration, Field(ge=0.05, le=86400)] = 5.0
-    """How often it is asked. Devices that speak by themselves do not need it."""
-    may_be_absent: bool = False
-    """Its silence is a value and not an alarm: the battery of a slot."""
-    baud: Annotated[int, Field(ge=300, le=1_000_000)] | None = None
-    """Bits a second, where this device differs from its serial link."""
-    parity: Literal["N", "E", "O"] | None = None
-    """None, even or odd, where this device differs from its serial link."""
-    stop_bits: Literal[1, 2] | None = None
-    """Stop bits, where this device differs from its serial link."""
-    label: Names | None = None
-    """Name for people. Default: its name."""
-    use: Use | None = None
-    """Tells by one of its values when it is in use: point `running`, events `use_started` and `use_ended`."""
-    options: SerializeAsAny[Options]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _collect(cls, table: Any) -> Any:
-        """Put what is not a key of every device into `options`."""
-        if not isinstance(table, dict):
-            return table
-        common = {key: value for key, value in table.items() if key in COMMON_KEYS}
-        return {**common, "options": {key: value for key, value in table.items() if key not in COMMON_KEYS}}
-
-    @model_validator(mode="after")
-    def _looked_at_often_enough(self) -> "Device":
-        if self.use is not None and self.every > max(self.use.on_for, self.use.off_for):
-            raise misfit(
-                "every", "every is longer than on_for and off_for of its use – ask more often, or lengthen them"
-            )
-        return self
-
-    @field_validator("name")
-    @classmethod
-    def _free(cls, name: str) -> str:
-        if name in RESERVED:
-            raise ValueError("is kept for the agent itself – take another name")
-        return name
-
-    @field_validator("driver")
-    @classmethod
-    def _known(cls, name: str, info: ValidationInfo) -> str:
-        drivers = drivers_of(info)
-        if name not in drivers:
-            raise ValueError(f"is not a driver – installed are {', '.join(sorted(drivers)) or 'none'}")
-        return name
-
-    @field_validator("options", mode="before")
-    @classmethod
-    def _own(cls, table: dict[str, Any], info: ValidationInfo) -> Options:
-        """Let the driver's model judge; without a known driver there is nothing to judge by."""
-        if "driver" not in info.data:
-            return Options()
-        return drivers_of(info)[info.data["driver"]].Options.model_validate(table)
-
-
-COMMON_KEYS = frozenset(Device.model_fields) - {"options"}
-"""Keys of every `[[device]]`; no driver may have an option of the same name."""
-
-
 class Config(Table):
     """A whole station file."""
 
@@ -407,9 +214,3 @@ class Config(Table):
         """SHA-256 (hex) of the effective configuration: equal for files that mean the same."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def drivers_of(info: ValidationInfo) -> Mapping[str, DriverClass]:
-    """Return the drivers to validate against: those in the context, or every installed one."""
-    context: dict[str, Mapping[str, DriverClass]] = info.context or {}
-    return context["drivers"] if "drivers" in context else InstalledDrivers()

@@ -7,8 +7,9 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from edge_agent.config.device import COMMON_KEYS, Device, InstalledDrivers
 from edge_agent.config.messages import models_in
-from edge_agent.config.model import COMMON_KEYS, Config, Device, InstalledDrivers
+from edge_agent.config.model import Config
 from edge_agent.config.toml import toml
 from edge_agent.driver import DriverClass
 from edge_agent.units import format_duration, format_size

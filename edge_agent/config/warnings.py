@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edge_agent.card_list import load_list
+from edge_agent.config.device import RESERVED
 from edge_agent.config.links import SerialLink
 from edge_agent.config.messages import problem_at, suggest
-from edge_agent.config.model import RESERVED, Config
+from edge_agent.config.model import Config
 from edge_agent.config.positions import Path as KeyPath
 from edge_agent.config.tree import Tree
 from edge_agent.driver import Actor, DriverClass, Site

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edge_agent.clock import Clock
+from edge_agent.config.device import Device
 from edge_agent.config.links import (
     GpiodLink,
     GpioLink,
@@ -14,7 +15,6 @@ from edge_agent.config.links import (
     TcpLink,
     UdpLink,
 )
-from edge_agent.config.model import Device
 from edge_agent.driver import Link as AskLink
 from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink, Timing

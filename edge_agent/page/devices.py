@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_agent.config.model import Device
+from edge_agent.config.device import Device
 from edge_agent.page.look import Look
 from edge_agent.page.words import Bilingual
 from edge_agent.picture import Point

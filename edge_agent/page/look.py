@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_agent.config.cabinet import Cabinet
-from edge_agent.config.model import Config, Device
+from edge_agent.config.device import Device
+from edge_agent.config.model import Config
 from edge_agent.machine import Machine
 from edge_agent.page.source import Polls, Source
 from edge_agent.page.words import Bilingual, Said, said, words

@@ -8,8 +8,9 @@ from edge_agent import decisions, maintenance
 from edge_agent.alarms import CATALOGUE
 from edge_agent.cabinet.cabinet import Cabinet
 from edge_agent.cards import CardKey
+from edge_agent.config.device import RESERVED, Device
 from edge_agent.config.maintenance import split
-from edge_agent.config.model import RESERVED, Config, Device
+from edge_agent.config.model import Config
 from edge_agent.driver import load_driver
 from edge_agent.errors import AgentError
 from edge_agent.ledger import Calendar

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from edge_agent.actors import Actors
 from edge_agent.clock import Clock
+from edge_agent.config.device import Device
 from edge_agent.config.links import Link as LinkConfig
-from edge_agent.config.model import Config, Device
+from edge_agent.config.model import Config
 from edge_agent.driver import DriverClass, Site, load_driver
 from edge_agent.links.asked import AskedLink
 from edge_agent.links.bytelink import ByteLink

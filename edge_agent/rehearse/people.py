@@ -4,7 +4,8 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from edge_agent.config.model import Config, Device
+from edge_agent.config.device import Device
+from edge_agent.config.model import Config
 from edge_agent.config.types import Table
 from edge_agent.errors import AgentError
 from edge_agent.rehearse.acts import Bring, Contact, Overheat, Swap, Swipe, Take, Walk

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from edge_agent.clock import Clock
+from edge_agent.config.device import Device
 from edge_agent.config.links import GpiodLink, GpioLink, HostLink, I2cLink
 from edge_agent.config.links import Link as LinkConfig
-from edge_agent.config.model import Config, Device
+from edge_agent.config.model import Config
 from edge_agent.driver import Chunk, Edge, LineRequest, LinkError, ReplyShape, Simulator, Site, load_driver
 from edge_agent.errors import AgentError
 from edge_agent.links.asked import SimulatedLink

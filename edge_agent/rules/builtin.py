@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from edge_agent.config.alarms import Alarms
 from edge_agent.config.condition import Point, parse
-from edge_agent.config.model import Config, Device
+from edge_agent.config.device import Device
+from edge_agent.config.model import Config
 from edge_agent.rules.following import Following
 from edge_agent.rules.judges import Fallen, Limit, Same, When, Window
 from edge_agent.rules.watch import Spec

@@ -4,7 +4,8 @@ import platform
 from collections.abc import Mapping
 
 from edge_agent import __version__
-from edge_agent.config.model import Config, Device
+from edge_agent.config.device import Device
+from edge_agent.config.model import Config
 from edge_agent.picture import Picture
 from edge_agent.uplink.payloads import MAX_PAYLOAD
 from edge_agent.uplink.topics import CONTRACT

@@ -7,8 +7,8 @@ import pytest
 
 from edge_agent.cabinet.layout import SlotLayout, SlotLimits
 from edge_agent.config.cabinet import Cabinet
+from edge_agent.config.device import InstalledDrivers
 from edge_agent.config.file import load
-from edge_agent.config.model import InstalledDrivers
 from edge_agent.errors import ConfigError
 from tests.station_files import GOOD, problems, read
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from edge_agent.config.model import Config, InstalledDrivers
+from edge_agent.config.device import InstalledDrivers
+from edge_agent.config.model import Config
 from edge_agent.config.reference import render
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"

@@ -11,9 +11,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from edge_agent.clock import FakeClock, SystemClock
+from edge_agent.config.device import Device
 from edge_agent.config.file import load
 from edge_agent.config.links import Link, SerialLink
-from edge_agent.config.model import Device
 from edge_agent.driver import LinkError, ReplyShape
 from edge_agent.errors import ConfigError
 from edge_agent.links.bytelink import ByteLink, Timing
