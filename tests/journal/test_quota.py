@@ -167,7 +167,7 @@ def test_no_stream_pays_for_another(small: Bench) -> None:
         small.recorder.submit(f"hall-{number // 2}", [Alarm("water_leak", active=number % 2 == 0)])
     fill(small, "tele", 30_000, every=1.0, size=100)
     work(small)
-    assert len(small.rows("usage")) == len(small.rows("alarm")) == 20
+    assert len(small.rows("usage")) == len(small.rows("alarm", "water_leak")) == 20
     fill(small, "usage", 5000, size=100, kind="visit")
     tele = len(small.rows("tele"))
     work(small)
