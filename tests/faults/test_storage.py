@@ -54,9 +54,7 @@ def test_killed_after_a_failed_fsync(shim: Path, tmp_path: Path) -> None:
             agent.kill()
         it.faults.heal()
         with it.agent() as agent:
-            it.swipe()
-            wait_for(lambda: agent.view.get("visits", 0) >= 4, "new visit")
-            it.settle(sum(row.type == "visit" for row in it.rows()))
+            it.settle_with_one_more(agent)
         assert it.visits_at_sink() in {4, 5}
 
 
@@ -113,9 +111,7 @@ def test_an_fsync_that_outlasts_every_promise(shim: Path, tmp_path: Path) -> Non
             agent.kill()
         it.faults.heal()
         with it.agent() as agent:
-            it.swipe()
-            wait_for(lambda: agent.view.get("visits", 0) >= 4, "new visit")
-            it.settle(sum(row.type == "visit" for row in it.rows()))
+            it.settle_with_one_more(agent)
         assert it.visits_at_sink() in {4, 5}
 
 

@@ -149,6 +149,13 @@ class Ground:
         total: int | None = self.broker.last("usage").get("lifetime", {}).get("visits")
         return total
 
+    def settle_with_one_more(self, agent: Agent) -> None:
+        """Let one more come in after a kill, whatever of the last commit had happened, and see that all agrees."""
+        kept = sum(row.type == "visit" for row in self.rows())
+        self.swipe()
+        wait_for(lambda: agent.view.get("visits") == kept + 1, "new visit", within=PATIENCE)
+        self.settle(kept + 1)
+
     def settle(self, visits: int) -> None:
         """Wait until all is told, and see that journal, totals and sink agree on `visits`."""
         wait_for(lambda: self.visits_at_sink() >= visits, f"{visits} visits at the sink", within=PATIENCE)
