@@ -12,10 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from edge_agent.ledger import Changes
-from edge_agent.records import Alarm, Json, Record, Stamp
+from edge_agent.records import Alarm, Json, Reading, Record, Stamp
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,9 @@ NOTHING = Kept()
 class Rule(ABC):
     """See the module; used by the journal's thread only."""
 
+    readings: ClassVar[bool] = True
+    """Whether it is handed readings. Most records are, and most rules judge events: a reading passes those by."""
+
     @property
     def due(self) -> float:
         """Monotonic seconds at which `tick` is to be called; infinity if only a record can change anything."""
@@ -109,6 +112,7 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self._rules = tuple(rules)
+        self._judges_of_readings = tuple((place, rule) for place, rule in enumerate(rules) if rule.readings)
         self._failed: dict[Rule, float] = {}
         """Those that have failed, and until when (monotonic seconds) their time stands still."""
 
@@ -119,6 +123,8 @@ class Rules:
 
     def take(self, device: str, record: Record, moment: Moment) -> Sequence[Said]:
         """Return what goes on instead of `record`."""
+        if isinstance(record, Reading):
+            return self._pass_reading((device, record), moment)
         return self._pass([(device, record)], 0, moment)
 
     def tick(self, moment: Moment) -> Sequence[Said]:
@@ -144,8 +150,20 @@ class Rules:
         for rule in self._rules[first:]:
             before, said = said, []
             for one in before:
-                said += self._tried(rule, partial(rule.take, *one, moment), (one,), moment)
+                if rule.readings or not isinstance(one[1], Reading):
+                    said += self._tried(rule, partial(rule.take, *one, moment), (one,), moment)
+                else:
+                    said.append(one)
         return said
+
+    def _pass_reading(self, one: Said, moment: Moment) -> list[Said]:
+        """As `_pass`, for what comes by the thousand: a reading of which nothing follows."""
+        for place, rule in self._judges_of_readings:
+            said = self._tried(rule, partial(rule.take, *one, moment), (one,), moment)
+            if len(said) != 1 or not isinstance(said[0][1], Reading):
+                return self._pass(said, place + 1, moment)
+            one = said[0]
+        return [one]
 
     def _due(self, rule: Rule) -> float:
         return max(rule.due, self._failed.get(rule, -math.inf))

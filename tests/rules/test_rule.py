@@ -65,6 +65,17 @@ class Swallow(Rule):
             yield device, record
 
 
+class Deaf(Follow):
+    """A Follow that judges events only, and would swallow a reading."""
+
+    readings = False
+
+    def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
+        """See the class."""
+        assert isinstance(record, Event)
+        yield from super().take(device, record, moment)
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Give a journal whose only rule says `b` behind each `a`."""
@@ -85,6 +96,13 @@ def test_later_rules_see_what_earlier_ones_say() -> None:
     rules = Rules([Follow("a", "b"), Follow("b", "c"), Follow("c", "a"), Swallow()])
     assert kinds(rules.take("door", Event("a"), moment(0))) == ["a", "b", "c", "a"]
     assert list(rules.take("door", Reading("x", 1), moment(0))) == []
+
+
+def test_readings_pass_by_who_does_not_judge_them() -> None:
+    """Most records are readings: a rule that judges events only is not asked about them, and they arrive."""
+    rules = Rules([Deaf("a", "b"), Follow("b", "c")])
+    assert list(rules.take("door", Reading("x", 1), moment(0))) == [("door", Reading("x", 1))]
+    assert kinds(rules.take("door", Event("a"), moment(0))) == ["a", "b", "c"]
 
 
 def test_time_passes_for_all() -> None:
