@@ -50,8 +50,7 @@ class Mishaps:
             case Kill():
                 it.kill(act.down)
             case Restart():
-                it.restarts += 1
-                it.interrupt(act.down, in_order=True)
+                it.restart(act.down)
             case NetworkDown():
                 self._network(reachable=False)
                 it.at(it.clock.true + act.lasts, partial(self._network, reachable=True))
@@ -114,14 +113,8 @@ class Mishaps:
                     it.truth.note(Note(name + INFERRED, it.clock.true, it.clock.boots))
         it.powered = True
         it.start()
-        wait = 2 * self._longest_round() + _SETTLE_S if changed else _SETTLE_S
-        it.closed_until(it.clock.true + _SETTLE_S, it.clock.true + wait)
-        it.postpone(wait)
-
-    def _longest_round(self) -> float:
-        """Return the longest time between two questions to a battery, s."""
-        devices = {name for bank in self._of.people.riders.banks.values() for name in bank.devices()}
-        return max((device.every for device in self._of.config.device if device.name in devices), default=0.0)
+        it.closed_until(it.clock.true + _SETTLE_S)
+        it.postpone(_SETTLE_S)
 
     def _network(self, *, reachable: bool) -> None:
         self._of.centre.reachable = reachable

@@ -31,8 +31,9 @@ from edge_agent.rehearse.truth import ClockAlarm, Note, Truth
 from edge_agent.rehearse.wires import Wires
 
 _SETTLE_S = 30.0
-"""After a start people wait so long: the agent has asked every device once by then."""
-_KILL_DOWN_S = 5.0
+"""After a start people wait so long: the agent has asked every device several times by then."""
+_ASKED_AGAIN_S = (8.0, 16.0, 24.0)
+_DOWN_S = 5.0
 _ASK_EVERY_S = 1.0
 _APART_S = 10.0
 """Those who had to wait come so long after each other."""
@@ -41,12 +42,16 @@ _RIDERS = (Bring, Take, Swap, Overheat)
 _PEOPLE = (Swipe, Contact, Walk, *_RIDERS)
 
 
-class Killed(Exception):  # noqa: N818  (an end, not an error)
-    """The agent's process ends here, without a word."""
+class Ended(Exception):  # noqa: N818  (no error)
+    """The agent's process ends here: `in_order`, or without a word."""
+
+    def __init__(self, *, in_order: bool = False) -> None:
+        super().__init__()
+        self.in_order = in_order
 
 
 class Rehearsal:
-    """One script, once. `watch` may raise `Killed` at any stage it is told: (stage, number of stages told so far)."""
+    """One script, once. `watch` may raise `Ended` at any stage it is told: (stage, number of stages told so far)."""
 
     def __init__(self, script: Script, config: Config, *, watch: Callable[[Stage, int], None] | None = None) -> None:
         self.script = script
@@ -64,14 +69,13 @@ class Rehearsal:
         self._mishaps = Mishaps(self)
         self._watch = watch
         self._stages = 0
+        self._over = False
         self.agent: Agent | None = None
         """None while the process does not run."""
         self._reader: Reader | None = None
         self._pending = Pending()
         self._open_from = -math.inf
         """True time from which people come again after a start."""
-        self._riders_from = -math.inf
-        """And those with batteries."""
         self._queue = [-math.inf, -math.inf]
         """True time at which the last of those who wait comes: people, riders."""
         self._riders_apart = max((one.swap_window for one in config.cabinet), default=0.0) + _APART_S
@@ -80,7 +84,7 @@ class Rehearsal:
         self._order = itertools.count()
         self._heap: list[tuple[float, int, int, Callable[[], None]]] = []
         """(true time, rank, order, what to do); rank 0 goes first."""
-        self._sequences: dict[int, tuple[float, Stimulus]] = {}
+        self._sequences: dict[int, tuple[float, int, Stimulus]] = {}
         """Order -> what somebody is in the middle of."""
 
     def play(self) -> None:
@@ -90,13 +94,20 @@ class Rehearsal:
             self.at(planned.at, partial(self._begin, planned.act))
         end = begin_of(self.script, zone) + self.script.lasts
         self.start()
-        while self._heap and self._heap[0][0] < end:
-            at, _, order, act = heapq.heappop(self._heap)
-            self._until(at)
-            self._sequences.pop(order, None)
-            act()
-        self._until(end)
+        self.at(end, self._finish)
+        while not self._over:
+            if self.clock.true < self._heap[0][0]:
+                self._pass_until(self._heap[0][0])
+            else:
+                _, _, order, act = heapq.heappop(self._heap)
+                self._sequences.pop(order, None)
+                act()
+
+    def _finish(self) -> None:
+        """Let the centre have everything, and end."""
+        self._over = True
         if self.agent is not None:
+            self._watch = None
             self.agent.deliver()
             self._look()
             self._stop(in_order=True)
@@ -109,21 +120,20 @@ class Rehearsal:
         heapq.heappush(self._heap, (at, rank, order, act))
         return order
 
-    def _until(self, at: float) -> None:
-        """Let time pass and the agent work until the true time `at`."""
-        while self.clock.true < at:
-            before = self.clock.true
-            rest = self._turn()
-            self.clock.advance(min(rest, max(0.0, at - self.clock.true)))
-            self._pass(self.clock.true - before)
+    def _pass_until(self, at: float) -> None:
+        """Let the agent do what is due, and time pass until it wants to work again, at most until true time `at`."""
+        before = self.clock.true
+        rest = self._turn()
+        self.clock.advance(min(rest, max(0.0, at - self.clock.true)))
+        self._pass(self.clock.true - before)
 
     def _turn(self) -> float:
         if self.agent is None:
             return math.inf
         try:
             return self.agent.turn()
-        except Killed:
-            self.kill(_KILL_DOWN_S)
+        except Ended as end:
+            (self.restart if end.in_order else self.kill)(_DOWN_S)
             return 0.0
 
     def _pass(self, seconds: float) -> None:
@@ -155,6 +165,13 @@ class Rehearsal:
             watch=self._stage,
         )
         self._reader = self.agent.station.reader()
+        # A station asks within seconds what is asked here once in hours: doubts of a start are over as soon as there.
+        for again in _ASKED_AGAIN_S:
+            self.at(self.clock.true + again, self._ask_all)
+
+    def _ask_all(self) -> None:
+        for device in self.config.device:
+            self._moved(device.name)
 
     def _stop(self, *, in_order: bool) -> None:
         if self.agent is not None and self._reader is not None:
@@ -183,9 +200,14 @@ class Rehearsal:
     def kill(self, down: float) -> None:
         """End the process without a word; whoever was not noticed tries again once it is back."""
         self.kills += 1
-        self.interrupt(down, in_order=False)
+        self._interrupt(down, in_order=False)
 
-    def interrupt(self, down: float, *, in_order: bool) -> None:
+    def restart(self, down: float) -> None:
+        """End the process in order."""
+        self.restarts += 1
+        self._interrupt(down, in_order=True)
+
+    def _interrupt(self, down: float, *, in_order: bool) -> None:
         """End the process and start it again `down` seconds later."""
         if self.agent is None:
             return
@@ -194,7 +216,7 @@ class Rehearsal:
         self.closed_until(back + _SETTLE_S)
         self.postpone(down + _SETTLE_S)
         for stimulus in again:
-            self.at(back + _SETTLE_S, partial(self._stimulate, stimulus), rank=0)
+            self._later(back + _SETTLE_S, stimulus, rank=0)
         self.at(back, self.start, rank=0)
 
     def end(self, *, in_order: bool) -> list[Stimulus]:
@@ -209,18 +231,17 @@ class Rehearsal:
             stimulus.undo()
         return again
 
-    def closed_until(self, people: float, riders: float = -math.inf) -> None:
-        """Let nobody come before the true time `people`, and nobody with a battery before `riders`."""
-        self._open_from = max(self._open_from, people)
-        self._riders_from = max(self._riders_from, people, riders)
+    def closed_until(self, at: float) -> None:
+        """Let nobody come before the true time `at`."""
+        self._open_from = max(self._open_from, at)
 
     def postpone(self, seconds: float) -> None:
         """Let people who are in the middle of something wait."""
         held, self._sequences = self._sequences, {}
         self._heap = [entry for entry in self._heap if entry[2] not in held]
         heapq.heapify(self._heap)
-        for at, stimulus in held.values():
-            self._later(at + seconds, stimulus)
+        for at, rank, stimulus in held.values():
+            self._later(at + seconds, stimulus, rank)
 
     # ---- what people do
 
@@ -246,8 +267,8 @@ class Rehearsal:
         for delay, stimulus in steps:
             self._later(now + delay, stimulus)
 
-    def _later(self, at: float, stimulus: Stimulus) -> None:
-        self._sequences[self.at(at, partial(self._stimulate, stimulus))] = (at, stimulus)
+    def _later(self, at: float, stimulus: Stimulus, rank: int = 1) -> None:
+        self._sequences[self.at(at, partial(self._stimulate, stimulus), rank)] = (at, rank, stimulus)
 
     def _stimulate(self, stimulus: Stimulus) -> None:
         """Do it, and note what the station must make of it."""
@@ -289,4 +310,4 @@ class Rehearsal:
             soon = self._mishaps.power_back - self.people.riders.longest(act)
             return self._mishaps.power_back if self.clock.true >= soon else -math.inf
         bank = self.people.riders.bank(getattr(act, "cabinet", None))
-        return max(self._riders_from, *(self._mishaps.until(device) for device in bank.devices()))
+        return max(self._open_from, *(self._mishaps.until(device) for device in bank.devices()))

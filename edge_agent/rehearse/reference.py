@@ -73,7 +73,7 @@ An alarm that only the rules of a station know of stands in `[expect]`: `alarms 
   it again once the agent is back, half a minute later. Whoever comes meanwhile waits as long. A second swipe that means
   nothing is not made up for.
 * Without power people still move batteries. Each slot that holds another battery afterwards is one battery out and one
-  in, inferred; no swap. Riders keep away after that until the agent has asked all batteries twice.
+  in, inferred; no swap.
 * While lock board, contacts or batteries of a cabinet are in trouble, its riders come later.
 * A device already in trouble gets no more of it.
 

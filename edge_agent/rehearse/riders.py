@@ -47,6 +47,10 @@ class Bank:
         """Shut a door."""
         self._door(self.slots[lock], open_=False)
 
+    def moved(self, slot: int) -> None:
+        """Somebody has moved the battery of a slot."""
+        self._wires.moved(self.slots[slot].battery or "")
+
     def devices(self) -> set[str]:
         """Return the devices that must work for the cabinet to be used."""
         points = {wiring.lock[0] for wiring in self.slots.values() if wiring.lock}
@@ -191,8 +195,12 @@ class Riders:
         yield begin + _DOOR_S, close
 
     def _in(self, bank: Bank, slot: int, battery: Battery) -> Stimulus:
+        def do() -> None:
+            bank.model.insert(slot, battery)
+            bank.moved(slot)
+
         return Stimulus(
-            lambda: bank.model.insert(slot, battery),
+            do,
             lambda: _ignore(bank.model.remove(slot)),
             sign=bank.sign(slot, "battery_in", battery.sn),
             counts=("batteries_in",),
@@ -212,6 +220,7 @@ class Riders:
         def do() -> None:
             self._taken = bank.model.remove(slot)
             bank.hot.discard(slot)
+            bank.moved(slot)
 
         stimulus = Stimulus(do, undo, bank.sign(slot, "battery_out", battery.sn), ("batteries_out",))
         stimulus.completes = completes
