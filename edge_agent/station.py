@@ -157,6 +157,8 @@ class Station:
         self.stop_workers()
         if clean:
             self.recorder.submit(STATION, [Event(STOPPED)])
+            if self.recorder.by_turns:
+                self.recorder.flush()
         self._threads.end(["disk", "commands", "uplink", "journal"])
         self.store.close()
 

@@ -94,10 +94,8 @@ class Agent:
 
     def end(self, *, in_order: bool) -> None:
         """End the process: in order, or without a word, and then nothing is flushed."""
-        if in_order:
-            self.station.recorder.flush()
         self._uplink.close()
-        self.station.stop()
+        self.station.stop(clean=in_order)
 
     def _work(self) -> float:
         """Let workers and recorder do what is due, until nothing is; return the seconds to rest."""

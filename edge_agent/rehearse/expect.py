@@ -6,6 +6,8 @@ from typing import Any
 
 from edge_agent.rehearse.truth import COUNTED, INFERRED
 
+_LATE_S = 62
+"""The last sign of life is a minute old at most, and a start takes its time."""
 _NAMES = (*COUNTED, *(name + INFERRED for name in COUNTED))
 
 
@@ -40,6 +42,9 @@ def differences(found: Mapping[str, Any], expect: Mapping[str, Any]) -> Iterator
         nothing = {"raised": 0, "cleared": 0}
         have = {key: found["alarms"].get(name, nothing)[key] for key in nothing}
         yield _equal(f"alarms.{name}", truth["alarms"].get(name, nothing), have)
+    for day, visitors in found["visitors"].items() if truth["hours_known"] else ():
+        yield _equal(f"visitors.{day}", truth["visitors"].get(day, 0), visitors)
+    yield from _outages(found, lasts=found["lasts_s"])
     for name in ("waiting", "conflicting"):
         if name not in expect.get("centre", {}):
             yield _equal(f"centre.{name}", 0, found["centre"][name])
@@ -73,6 +78,25 @@ def _days(truth: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Check]
         want = {name: list(counts) for name, counts in truth.get(day, {}).items() if name in COUNTED}
         if want or have:
             yield _equal(f"ledger.days.{day}", want, have)
+
+
+def _outages(found: Mapping[str, Any], lasts: int) -> Iterator[Check]:
+    """Yield the checks of the times: each outage told once, and each second of every ability counted once.
+
+    What happened within a minute before a sudden end is part of the outage, and an agent needs a moment to start.
+    """
+    truth = found["truth"]
+    told = {name: of for name, of in found["outages"].items() if name.startswith("outage/")}
+    for name in sorted(truth["outages"].keys() | told.keys()):
+        want, have = (of.get(name, {"count": 0})["count"] for of in (truth["outages"], told))
+        yield _equal(f"outages.{name}.count", want, have)
+    if truth["all_dated"]:
+        count, seconds = (sum(of[key] for of in truth["outages"].values()) for key in ("count", "seconds"))
+        down = found["ledger"]["lifetime"].get("agent_down_s", 0)
+        limits = {"at_least": seconds - count, "at_most": seconds + _LATE_S * count}
+        yield Check("ledger.lifetime.agent_down_s", limits, down, limits["at_least"] <= down <= limits["at_most"])
+        for name, states in found["abilities"].items():
+            yield Check(f"abilities.{name}", lasts, sum(states.values()), abs(sum(states.values()) - lasts) <= 2)
 
 
 def _equal(what: str, want: Any, found: Any) -> Check:

@@ -48,6 +48,7 @@ class Mishaps:
             case PowerCut() if it.powered:
                 self._power_cut(act)
             case Kill():
+                self._commit()
                 it.kill(act.down)
             case Restart():
                 it.restart(act.down)
@@ -58,6 +59,11 @@ class Mishaps:
                 self._ask(act)
             case ClockFault():
                 it.clock.show(self._shown(act), good=act.believed, synced_after=_seconds(act.synced_after))
+
+    def _commit(self) -> None:
+        """A station commits every few seconds: nobody is to lose what waits here for half an hour."""
+        if self._of.agent is not None:
+            self._of.agent.station.recorder.flush()
 
     # ---- devices and wires
 
@@ -88,6 +94,7 @@ class Mishaps:
 
     def _power_cut(self, act: PowerCut) -> None:
         it = self._of
+        self._commit()
         stopped = it.clock.wall()
         lost = it.end(in_order=False)
         known = it.people.riders.known()
@@ -112,6 +119,7 @@ class Mishaps:
                 if slot in where:
                     it.truth.note(Note(name + INFERRED, it.clock.true, it.clock.boots))
         it.powered = True
+        it.truth.down("power", act.lasts)
         it.start()
         it.closed_until(it.clock.true + _SETTLE_S)
         it.postpone(_SETTLE_S)

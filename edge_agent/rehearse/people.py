@@ -69,6 +69,7 @@ class People:
                 lasting=False,
                 optional=act.means == "nothing",
                 needs=reader,
+                who=self._last_card,
                 remembered=remembered,
             ),
         )

@@ -110,7 +110,7 @@ class Rehearsal:
             self._watch = None
             self.agent.deliver()
             self._look()
-            self._stop(in_order=True)
+            self._stop(in_order=False)
 
     # ---- time
 
@@ -212,6 +212,7 @@ class Rehearsal:
         if self.agent is None:
             return
         again = self.end(in_order=in_order)
+        self.truth.down("maintenance" if in_order else "agent", down)
         back = self.clock.true + down
         self.closed_until(back + _SETTLE_S)
         self.postpone(down + _SETTLE_S)
@@ -286,6 +287,8 @@ class Rehearsal:
         stimulus.noted = [Note(name, self.clock.true, boot) for name in stimulus.counts + swaps]
         for note in stimulus.noted:
             self.truth.note(note)
+            if note.name == "visits":
+                self.truth.cards.append((note, stimulus.who))
         if stimulus.raises:
             self.truth.raised[stimulus.raises] += 1
         if stimulus.clears:

@@ -59,6 +59,9 @@ Mistakes in a script are named all at once, each with its line.
 | visits, denied cards, exits, door openings, batteries in and out, swaps | what was done and could be noticed |
 | the same by business day and hour | when it did it; left out if the machine believed a wrong clock |
 | what is `…_inferred` | the batteries that were changed without power |
+| different cards of each day | the cards of its visits |
+| outages of the agent, by cause; its seconds down | kills, restarts, power cuts; up to a minute more each |
+| seconds of all states of each ability, together | the length of the script |
 | alarms, each raised and cleared so many times | what `contact`, `overheat` and `fault` mean; no other alarm may be |
 | records at the centre | all that were accepted, each with one content |
 
@@ -90,14 +93,20 @@ alarm: write `means = "nothing"`.
 | `ledger` | `lifetime` and `undated`: name → count; `days`: business day → `totals` and `hours` (name → 24 counts) |
 | `alarms` | DEVICE/CODE → `raised`, `cleared`: how often; `active`: whether it is raised at the end |
 | `swaps` | a list: `time` (UTC, null if undated), `device`, `slots`, `returned_sn`, `taken_sn`, `observed` |
+| `visitors` | business day → different cards; days with too few of them, and open ones, have none |
+| `outages` | TYPE/CAUSE (`outage/power`, `uplink_outage/network`) → `count`, and `seconds` where they were told at once |
+| `abilities` | ability → state → seconds |
+| `comfort` | state → seconds |
 | `gaps` | a list: `stream`, `from_seq`, `to_seq`, `reason` |
 | `records` | stream → rows in the journal |
 | `centre` | `records` that arrived, accepted ones `waiting`, `conflicting` ones |
 | `commands` | id → `ok`, and the `reason` where that is false: the answers that the centre got |
 | `starts` | `boots`, `kills`, `restarts` |
-| `truth` | `ledger` and `alarms` in the same shape, `missed_swipes`, `hours_known` |
+| `truth` | `ledger`, `alarms`, `outages`, `visitors` in the same shape; `missed_swipes`, `hours_known`, `all_dated` |
 | `checks` | a list of what was compared: `what` (place in the result), `want`, `found`, `holds` |
 | `holds` | true if all of them do |
+
+`hours_known`: no wrong clock was believed; `all_dated`: nor did a boot end before it knew the time.
 
 `[expect]` has the same shape: each value that stands there must be found. `{ at_least = 5, at_most = 9 }` is a range, a
 number in place of a list its length, and what the result does not have counts as 0.

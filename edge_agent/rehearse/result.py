@@ -9,7 +9,7 @@ from edge_agent.journal.account import read
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS
-from edge_agent.ledger import Calendar
+from edge_agent.ledger import LIFE, Calendar
 from edge_agent.rehearse.expect import Check, differences, unmet
 from edge_agent.rehearse.play import Rehearsal
 from edge_agent.rehearse.seen import Seen
@@ -28,8 +28,14 @@ def result_of(rehearsal: Rehearsal, journal: Path) -> Result:
     found["truth"] = {
         "ledger": {"lifetime": truth.lifetime(), "days": truth.days()},
         "alarms": truth.alarms(),
+        "outages": {
+            f"outage/{cause}": {"count": count, "seconds": truth.down_s[cause]}
+            for cause, count in sorted(truth.outages.items())
+        },
+        "visitors": truth.visitors(),
         "missed_swipes": truth.missed,
         "hours_known": not truth.lied,
+        "all_dated": not truth.lied and set(range(1, rehearsal.clock.boots + 1)) <= truth.synced,
     }
     checks: list[Check] = [*differences(found, rehearsal.script.expect), *unmet(found, rehearsal.script.expect)]
     found["checks"] = [check.body() for check in checks]
@@ -53,6 +59,10 @@ def _found(rehearsal: Rehearsal, reader: Reader) -> Result:
         "ledger": _ledger(reader, Calendar(config.station.zone, config.station.day_starts)),
         "alarms": _alarms(rehearsal.seen),
         "swaps": [{"time": time_of(row), "device": row.device, **json.loads(row.body)} for row in rehearsal.seen.swaps],
+        "visitors": dict(sorted(rehearsal.seen.visitors.items())),
+        "outages": _outages(rehearsal.seen),
+        "abilities": {ability.name: _states(reader, ability.name) for ability in config.ability},
+        "comfort": _states(reader, "comfort"),
         "gaps": [_gap(row) for row in rehearsal.seen.gaps],
         "records": {stream: rehearsal.seen.records[stream] for stream in STREAMS},
         "centre": _centre(rehearsal, reader),
@@ -82,6 +92,25 @@ def _alarms(seen: Seen) -> Result:
         name: {"raised": seen.raised[name], "cleared": seen.cleared[name], "active": active}
         for name, active in sorted(seen.active.items())
     }
+
+
+def _outages(seen: Seen) -> Result:
+    """Return TYPE/CAUSE -> how often, and how many seconds in all as far as they are known."""
+    found: dict[str, dict[str, int]] = {}
+    for row in seen.outages:
+        body = json.loads(row.body)
+        one = found.setdefault(f"{row.type}/{body['cause']}", {"count": 0, "seconds": 0})
+        one["count"] += 1
+        one["seconds"] += body.get("seconds", 0)
+    return dict(sorted(found.items()))
+
+
+def _states(reader: Reader, subject: str) -> dict[str, int]:
+    """Return state -> seconds, of an ability or of comfort."""
+    counts = {name: count for (bucket, name), count in reader.ledger().items() if bucket == LIFE}
+    head = f"{subject}_"
+    states = {name: count for name, count in counts.items() if name.startswith(head) and name.endswith("_s")}
+    return {name.removeprefix(head).removesuffix("_s"): count for name, count in sorted(states.items())}
 
 
 def _gap(row: Row) -> Result:

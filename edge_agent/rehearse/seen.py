@@ -8,6 +8,7 @@ from edge_agent.journal.reader import Reader
 from edge_agent.journal.row import Row
 from edge_agent.journal.schema import STREAMS
 
+OUTAGES = ("outage", "uplink_outage", "mains_outage")
 _PAGE = 500
 
 
@@ -22,7 +23,10 @@ class Seen:
         self.cleared: Counter[str] = Counter()
         self.active: dict[str, bool] = {}
         self.swaps: list[Row] = []
+        self.visitors: dict[str, int] = {}
+        """Business day -> different cards, as its newest record says."""
         self.gaps: list[Row] = []
+        self.outages: list[Row] = []
         self._after: dict[str, tuple[int, int]] = dict.fromkeys(STREAMS, (0, 0))
 
     def look(self, reader: Reader) -> Iterator[Row]:
@@ -40,6 +44,12 @@ class Seen:
             self.gaps.append(row)
         elif row.type == "swap":
             self.swaps.append(row)
+        elif row.type == "day_closed":
+            body = json.loads(row.body)
+            if "unique_visitors" in body:
+                self.visitors[body["day"]] = body["unique_visitors"]
+        elif row.type in OUTAGES:
+            self.outages.append(row)
         elif row.stream == "alarm" and row.type != "clock_correction":
             name, body = f"{row.device}/{row.type}", json.loads(row.body)
             # Each record is the alarm's whole state, told again when anything of it changes.

@@ -51,6 +51,8 @@ class Stimulus:
     """Nobody makes up for it if it was missed."""
     needs: str = ""
     """The device by which alone it can be noticed."""
+    who: str = ""
+    """Name of the card."""
     remembered: bool = False
     """The device keeps it until it is asked: nothing is missed."""
     completes: "Stimulus | None" = None

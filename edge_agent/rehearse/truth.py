@@ -33,6 +33,12 @@ class Truth:
     raised: Counter[str] = field(default_factory=Counter)
     """Alarms, as DEVICE/CODE."""
     cleared: Counter[str] = field(default_factory=Counter)
+    outages: Counter[str] = field(default_factory=Counter)
+    """How often the agent was down, by cause."""
+    down_s: Counter[str] = field(default_factory=Counter)
+    """And for how many seconds."""
+    cards: list[tuple[Note, str]] = field(default_factory=list)
+    """Each visit, and the name of its card."""
     missed: int = 0
     """Cards held to a reader that could not hear them."""
     synced: set[int] = field(default_factory=set)
@@ -47,6 +53,11 @@ class Truth:
     def take_back(self, note: Note) -> None:
         """It has not happened after all."""
         self.notes[note] -= 1
+
+    def down(self, cause: str, seconds: float) -> None:
+        """The agent was down."""
+        self.outages[cause] += 1
+        self.down_s[cause] += round(seconds)
 
     def lifetime(self) -> dict[str, int]:
         """Return name -> how often."""
@@ -72,6 +83,14 @@ class Truth:
             for name, count in sorted(self.raised.items())
             if count
         }
+
+    def visitors(self) -> dict[str, int]:
+        """Return business day -> how many different cards."""
+        cards: dict[str, set[str]] = {}
+        for note, card in self.cards:
+            if note.boot in self.synced:
+                cards.setdefault(str(self._hour(note.at)[0]), set()).add(card)
+        return {day: len(names) for day, names in sorted(cards.items())}
 
     def _hour(self, at: float) -> tuple[date, int]:
         return self.calendar.hour(round(at * 1000))
