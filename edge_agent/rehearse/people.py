@@ -31,6 +31,8 @@ class People:
         self._wires = wires
         self._devices = {device.name: device for device in config.device}
         self._rng = random.Random(f"{seed}/people")  # noqa: S311  (a simulation, no secret)
+        self._on: set[str] = set()
+        """Contacts that are not at rest."""
         self._latched = frozenset(config.alarms.latch)
         self._cards: dict[str, int] = {}
         self._last_card = "new-0"
@@ -96,10 +98,17 @@ class People:
         device, _, name = point.partition(".")
         role = next(one.role for one in contacts_of(self._devices[device]) if one.point == name)
 
-        def move(*, on: bool) -> None:
+        def move(*, on: bool) -> bool:
+            if (point in self._on) == on:
+                return False
+            (self._on.add if on else self._on.discard)(point)
             self._wires.move(device, lambda simulator: simulator.set(name, on))
+            return True
 
-        stimulus = Stimulus(lambda: move(on=on), lambda: move(on=not on), needs=device)
+        def undo() -> None:
+            move(on=not on)
+
+        stimulus = Stimulus(lambda: move(on=on), undo, needs=device)
         match role:
             case "door":
                 stimulus.sign = Sign("usage", device, "door_opened" if on else "door_closed", (("door", name),))

@@ -277,8 +277,7 @@ class Rehearsal:
         if not heard and not stimulus.lasting:
             self.truth.missed += not stimulus.optional
             return
-        stimulus.do()
-        if not heard:
+        if stimulus.do() is False or not heard:
             return
         stimulus.done_at = self.clock.true
         boot = self.clock.boots

@@ -93,8 +93,8 @@ alarm: write `means = "nothing"`.
 | `ledger` | `lifetime` and `undated`: name → count; `days`: business day → `totals` and `hours` (name → 24 counts) |
 | `alarms` | DEVICE/CODE → `raised`, `cleared`: how often; `active`: whether it is raised at the end |
 | `swaps` | a list: `time` (UTC, null if undated), `device`, `slots`, `returned_sn`, `taken_sn`, `observed` |
-| `visitors` | business day → different cards; days with too few of them, and open ones, have none |
-| `outages` | TYPE/CAUSE (`outage/power`, `uplink_outage/network`) → `count`, and `seconds` where they were told at once |
+| `visitors` | business day → different cards; days with too few of them, or not closed, have none |
+| `outages` | TYPE/CAUSE (`outage/power`, `uplink_outage/network`) → `count`, and `seconds` as far as told |
 | `abilities` | ability → state → seconds |
 | `comfort` | state → seconds |
 | `gaps` | a list: `stream`, `from_seq`, `to_seq`, `reason` |

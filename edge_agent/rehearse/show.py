@@ -20,6 +20,12 @@ _WORDS = {
         "active": "仍存在",
         "yes": "是",
         "no": "否",
+        "outages": "中断",
+        "cause": "类型/原因",
+        "count": "次数",
+        "hours": "小时",
+        "abilities": "能力（小时）",
+        "ability": "能力",
         "swaps": "换电",
         "time": "时间（UTC）",
         "returned": "归还",
@@ -48,6 +54,12 @@ _WORDS = {
         "active": "still raised",
         "yes": "yes",
         "no": "no",
+        "outages": "Outages",
+        "cause": "type/cause",
+        "count": "count",
+        "hours": "hours",
+        "abilities": "Abilities (hours)",
+        "ability": "ability",
         "swaps": "Swaps",
         "time": "time (UTC)",
         "returned": "returned",
@@ -70,6 +82,8 @@ def lines(result: Mapping[str, Any], language: str) -> Iterator[str]:
     yield f"{result['station']}  {result['from']}  {result['lasts_s'] / 86_400:g} d  seed {result['seed']}"
     yield from _section(words["ledger"], _ledger(result, words), words)
     yield from _section(words["by_day"], _days(result, words), words)
+    yield from _section(words["abilities"], _abilities(result, words), words)
+    yield from _section(words["outages"], _outages(result, words), words)
     yield from _section(words["alarms"], _alarms(result, words), words)
     yield from _section(words["swaps"], _swaps(result, words), words)
     gaps = [[gap["stream"], f"{gap['from_seq']}–{gap['to_seq']}", gap["reason"]] for gap in result["gaps"]]
@@ -97,6 +111,22 @@ def _days(result: Mapping[str, Any], words: Mapping[str, str]) -> list[list[str]
     names = sorted({name for day in days.values() for name in day["totals"]})
     rows = [[day, *(str(of["totals"].get(name, 0)) for name in names)] for day, of in days.items()]
     return [[words["day"], *names], *rows] if rows else []
+
+
+def _abilities(result: Mapping[str, Any], words: Mapping[str, str]) -> list[list[str]]:
+    abilities = result["abilities"]
+    states = sorted({state for of in abilities.values() for state in of})
+    rows = [[name, *(_hours(of.get(state, 0)) for state in states)] for name, of in abilities.items()]
+    return [[words["ability"], *states], *rows] if rows else []
+
+
+def _outages(result: Mapping[str, Any], words: Mapping[str, str]) -> list[list[str]]:
+    rows = [[name, str(of["count"]), _hours(of["seconds"])] for name, of in result["outages"].items()]
+    return [[words[key] for key in ("cause", "count", "hours")], *rows] if rows else []
+
+
+def _hours(seconds: int) -> str:
+    return f"{seconds / 3600:.2f}"
 
 
 def _alarms(result: Mapping[str, Any], words: Mapping[str, str]) -> list[list[str]]:

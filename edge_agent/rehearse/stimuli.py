@@ -34,9 +34,9 @@ def _nothing() -> None:
 
 @dataclass(slots=True)
 class Stimulus:
-    """`do` moves simulators; `undo` moves them back, as long as nobody has noticed."""
+    """`do` moves simulators, and returns False if they were there already; `undo` moves them back."""
 
-    do: Callable[[], None]
+    do: Callable[[], bool | None]
     undo: Callable[[], None] = _nothing
     sign: Sign | None = None
     counts: tuple[str, ...] = ()
