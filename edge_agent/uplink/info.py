@@ -17,6 +17,8 @@ class Info:
 
     def __init__(self, config: Config, picture: Picture) -> None:
         self._config = config
+        # Once: making it takes longer than all the rest, and `info` is made every minute.
+        self._hash = config.hash
         self._picture = picture
         self._points: dict[str, frozenset[str]] = {}
 
@@ -34,7 +36,7 @@ class Info:
             "devices": [_device(device) | {"points": self._known(device)} for device in self._config.device],
             "cabinets": [{"device": cabinet.name, "slots": cabinet.slots} for cabinet in self._config.cabinet],
             "versions": {"agent": __version__, "python": platform.python_version()},
-            "config": self._config.hash,
+            "config": self._hash,
         }
         if len(dumps(said).encode()) > MAX_PAYLOAD:
             # A station of very many points leaves their names out rather than say nothing.
