@@ -20,6 +20,8 @@ the room does, which device, power, network or clock fails when. Only the far en
 up. Drivers, workers, rules, ledger, journal and uplink are those of a station, built by the same code, and worked in
 turn by one thread: the same script gives the same result, to the last record.
 
+What has a thread of its own beside them is not in it: the page, climate keeping, the siren's reflexes.
+
 What really happened is known, because the script says so. At the end every figure is compared with it; exit code 0
 means that all of them are the truth.
 

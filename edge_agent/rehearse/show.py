@@ -108,7 +108,8 @@ def _ledger(result: Mapping[str, Any], words: Mapping[str, str]) -> list[list[st
 
 def _days(result: Mapping[str, Any], words: Mapping[str, str]) -> list[list[str]]:
     days = result["ledger"]["days"]
-    names = sorted({name for day in days.values() for name in day["totals"]})
+    # Seconds stand under abilities and outages: a line of a day is to fit a screen.
+    names = sorted({name for day in days.values() for name in day["totals"] if not name.endswith("_s")})
     rows = [[day, *(str(of["totals"].get(name, 0)) for name in names)] for day, of in days.items()]
     return [[words["day"], *names], *rows] if rows else []
 

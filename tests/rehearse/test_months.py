@@ -43,6 +43,7 @@ def test_the_month_has_what_a_month_has(memory: Path) -> None:
 
 def test_the_same_script_gives_the_same_result(memory: Path) -> None:
     """To the last record; another seed gives another one, as true as the first."""
+    faulthandler.cancel_dump_traceback_later()
     week = SCRIPTS / "week.toml"
     first, second = (played(week, memory / name, lasts=2 * 86_400.0, expect={}) for name in ("a", "b"))
     assert first == second
