@@ -1,7 +1,8 @@
 """Reflexes: what the station does at once by itself, before anything is stored, with or without a way to the centre.
 
 They stand where Workers hand over what they heard. Nothing here waits for the journal or the uplink: the alarm goes on
-to the Recorder right after, on its own way. Each reflex has a thread of its own, for telling a device takes time.
+to the Recorder right after, on its own way; what conditions and cabinets make of a reading is judged here ahead of it.
+Each reflex has a thread of its own, for telling a device takes time.
 """
 
 import logging
@@ -15,6 +16,7 @@ from edge_agent.clock import Clock
 from edge_agent.commands import CommandRefused
 from edge_agent.config.maintenance import split
 from edge_agent.config.reflexes import Reflex
+from edge_agent.early import Early
 from edge_agent.picture import View
 from edge_agent.records import Alarm, Event, Json, Quality, Reading, Record
 from edge_agent.slot import Sink
@@ -151,9 +153,17 @@ class Reflexes:
     """Looks at what Workers hand over, and hands it on at once; `view` is the picture as of what was accepted."""
 
     def __init__(
-        self, reflexes: Sequence[Reflex], *, tell: Tell, sink: Sink, view: Callable[[], View], clock: Clock
+        self,
+        reflexes: Sequence[Reflex],
+        early: Early,
+        *,
+        tell: Tell,
+        sink: Sink,
+        view: Callable[[], View],
+        clock: Clock,
     ) -> None:
         self.arms = tuple(Arm(reflex, tell, sink, clock) for reflex in reflexes)
+        self._early = early
         self._sink = sink
         self._view = view
         self._clock = clock
@@ -167,7 +177,7 @@ class Reflexes:
         self._standing: dict[Cause, bool] = {}
         """What was last said of each cause."""
         self._told: set[Cause] = set()
-        """Alarms that a Worker speaks of itself."""
+        """Alarms that were heard here first."""
 
     # ---- the sink of Workers
 
@@ -194,7 +204,7 @@ class Reflexes:
     # ---- from any thread
 
     def raised(self, device: str, code: str, *, stands: bool) -> None:
-        """Take an alarm that rules have raised or cleared; what a Worker speaks of itself is known already."""
+        """Take an alarm that rules have raised or cleared; what was heard here first is known already."""
         if code in self._by_code and (device, code) not in self._told:
             self._turn((device, code), self._by_code[code], self._clock.monotonic(), stands=stands)
 
@@ -205,13 +215,16 @@ class Reflexes:
             spoken = {(device, code)} | ({split(point)} if point is not None and split(point)[0] == device else set())
             arm.silence(spoken.__contains__)
 
-    def _judge(self, device: str, records: Iterable[Record], at: float | None) -> None:
+    def _judge(self, device: str, records: Sequence[Record], at: float | None) -> None:
+        if not self.arms:
+            return
+        for concerned, alarm in self._early.alarms(device, records, at):
+            if (arms := self._by_code.get(alarm.code)) is not None:
+                cause = (concerned, alarm.code)
+                self._told.add(cause)
+                self._turn(cause, arms, at, stands=alarm.active)
         for record in records:
-            if isinstance(record, Alarm):
-                if (arms := self._by_code.get(record.code)) is not None:
-                    self._told.add((device, record.code))
-                    self._turn((device, record.code), arms, at, stands=record.active)
-            elif isinstance(record, Reading) and record.quality is Quality.GOOD:
+            if isinstance(record, Reading) and record.quality is Quality.GOOD:
                 for arm in self._by_point.get((device, record.point), ()):
                     stands = record.value == arm.reflex.equals
                     self._turn((device, record.point), [arm], at, stands=stands)

@@ -94,7 +94,14 @@ class Station:
         )
         self.inbox = Inbox(settings.topics_of(config), self.gate, self.clock)
         self.actors = Actors(self.gate)
-        self._reflexes = Reflexes(config.reflex, tell=self.act, sink=self.recorder, view=self._look, clock=self.clock)
+        self._reflexes = Reflexes(
+            config.reflex,
+            self.store.early(config, self.clock),
+            tell=self.act,
+            sink=self.recorder,
+            view=self._look,
+            clock=self.clock,
+        )
         self.workers = Workers(
             config,
             self.clock,

@@ -9,17 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.cabinet.cabinet import Cabinet
+from edge_agent.cabinet.layout import CabinetLayout, SlotLayout, SlotLimits
 from edge_agent.clock import FakeClock
 from edge_agent.commands import CommandRefused
 from edge_agent.config.reflexes import Reflex
+from edge_agent.early import Early
 from edge_agent.picture import ActiveAlarm, View
+from edge_agent.recorder.assembly import Assembly
 from edge_agent.records import Alarm, AlarmState, Event, Quality, Reading, Record, Severity
 from edge_agent.reflexes import Reflexes
+from edge_agent.rules.conditions import Conditions
+from edge_agent.rules.judges import Limit
+from edge_agent.rules.rule import Rules
+from edge_agent.rules.watch import Spec
 from edge_agent.verbs import Command
 from tests.rules.moments import stamp
 
 UP, OVER = Alarm("sos", active=True), Alarm("sos", active=False)
 SIREN = {"name": "siren", "device": "relay", "on": "on_siren", "off": "off_siren", "lasts": "60s", "again": "20s"}
+BOX = CabinetLayout("box", (SlotLayout(1, None, "b1"),), limits=SlotLimits(3.0, 60.0, 5.0, 600.0))
+HEAT = [Spec("hot", "b1", "battery_over_temp", Limit(("b1", "temp_c"), 60.0, 5.0), after=30.0)]
 
 
 @dataclass
@@ -35,7 +45,10 @@ class Site:
     stored: list[tuple[str, Record]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.it = Reflexes(self.reflexes, tell=self.tell, sink=self, view=lambda: self.view, clock=self.clock)
+        early = Early(
+            Assembly([Cabinet(BOX, None)], lambda _device: [], "boot"), Rules([Conditions(HEAT, {})]), 1, self.clock
+        )
+        self.it = Reflexes(self.reflexes, early, tell=self.tell, sink=self, view=lambda: self.view, clock=self.clock)
 
     def tell(self, device: str, command: Command, within: float) -> None:
         """Be the relay."""
@@ -234,6 +247,25 @@ def test_alarms_that_rules_make(site: Site) -> None:
     site.it.raised("hall", "door_held", stands=True)
     site.run()
     assert site.on is False
+
+
+def test_what_heats_up_sounds_ahead_of_the_recorder(site: Site) -> None:
+    """A rise and a limit are judged where they are heard; the recorder's word, which may come late, adds nothing."""
+    for degrees in range(25, 34):
+        site.say(Reading("sn", "A1"), Reading("temps_c", (25.0, float(degrees))), device="b1")
+        site.run(10.0)
+    assert site.on
+    assert site.events()[-1]["causes"] == ["box-01/slot_temp_rise"]
+    site.it.silence("box-01", "slot_temp_rise")
+    site.it.raised("box-01", "slot_temp_rise", stands=False)
+    site.it.raised("box-01", "slot_temp_rise", stands=True)
+    site.run(10.0)
+    assert site.on is False
+    for _ in range(4):
+        site.say(Reading("temp_c", 61.0), device="b1")
+        site.run(10.0)
+    assert site.on
+    assert site.events()[-1]["causes"] == ["b1/battery_over_temp"]
 
 
 def test_it_ends_with_the_agent(site: Site) -> None:

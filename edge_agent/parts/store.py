@@ -6,16 +6,19 @@ from typing import Any
 
 from edge_agent.clock import Clock
 from edge_agent.config.model import Config
+from edge_agent.early import Early
 from edge_agent.journal.quota import Limits
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.spare import MAX_BYTES, open_somewhere
 from edge_agent.journal.upkeep import Upkeep
 from edge_agent.parts.settings import cabinets_of, recorder_settings
 from edge_agent.picture import Picture
+from edge_agent.recorder.assembly import Assembly
 from edge_agent.recorder.recorder import Recorder
 from edge_agent.records import Alarm
 from edge_agent.rules.abilities import STATION
-from edge_agent.rules.make import make_rules
+from edge_agent.rules.make import conditions_of, make_rules
+from edge_agent.rules.rule import Rules
 
 
 class Store:
@@ -51,6 +54,13 @@ class Store:
     def in_memory(self) -> bool:
         """True while it stands in for one on the disk."""
         return bool(self._place.why)
+
+    def early(self, config: Config, clock: Clock) -> Early:
+        """Build what judges ahead of the journal the alarms that call for a reflex."""
+        codes = frozenset(code for reflex in config.reflex for code in reflex.causes)
+        assembly = Assembly(cabinets_of(config, self.state), lambda _device: [], clock.boot_id)
+        rules = Rules([conditions_of(config, self.state, codes)])
+        return Early(assembly, rules, self.journal.boot, clock)
 
     def reader(self) -> Reader:
         """Open the journal for reading."""

@@ -1,6 +1,6 @@
 """The rules of a configured station, in the order in which they are asked."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from edge_agent.card_list import load_list
@@ -59,10 +59,16 @@ def make_rules(
         Opening(config.public.doors, state),
         ExpectedVisits(config.alarms.no_visits_expected_some, calendar, ledger, state),
         ClockWatch(config.alarms.clock_bad.after),
-        Conditions([*map(spec_of, config.alarm), *built_in(config)], state),
+        conditions_of(config, state),
         AlarmLife(state, _life(config)),
         _abilities(config, state, calendar),
     ]
+
+
+def conditions_of(config: Config, state: Mapping[str, str], codes: Container[str] | None = None) -> Conditions:
+    """Return the alarms by conditions, all or those of `codes`."""
+    specs = [*map(spec_of, config.alarm), *built_in(config)]
+    return Conditions([spec for spec in specs if codes is None or spec.code in codes], state)
 
 
 def _visits(

@@ -31,7 +31,21 @@ driver = "contacts"
 inputs = [
   { role = "sos", line = 22, active = "closed" },
   { role = "smoke", line = 23, active = "open" },
+  { role = "input", name = "battery_01", line = 24, active = "closed" },
+  { role = "input", name = "smoke_01", line = 25, active = "closed" },
+  { role = "input", name = "hot", line = 26, active = "closed" },
 ]
+
+[[cabinet]]
+name = "box"
+slots = 1
+presence = "hall.battery_{slot:02}"
+smoke = "hall.smoke_{slot:02}"
+
+[[alarm]]
+name = "thermostat"
+code = "battery_over_temp"
+when = "hall.hot"
 
 [[device]]
 name = "outputs"
@@ -64,7 +78,12 @@ def ends(tmp_path: Path) -> Iterator[SimulatedStation]:
         yield made
 
 
-def test_sos_sounds_without_centre_and_journal(ends: SimulatedStation) -> None:
+@pytest.mark.parametrize(
+    ("contact", "alarm"),
+    [("sos", ("hall", "sos")), ("smoke_01", ("box-01", "smoke")), ("hot", ("hall", "battery_over_temp"))],
+    ids=["a contact", "a cabinet", "a condition"],
+)
+def test_it_sounds_without_centre_and_journal(ends: SimulatedStation, contact: str, alarm: tuple[str, str]) -> None:
     """While the journal's thread is stuck the siren sounds all the same; the alarm is stored as soon as it can be."""
     with running(ends) as station:
         stuck, go_on = threading.Event(), threading.Event()
@@ -78,11 +97,11 @@ def test_sos_sounds_without_centre_and_journal(ends: SimulatedStation) -> None:
         station.journal.commit = hang  # type: ignore[method-assign]
         station.recorder.commit_soon()
         wait_for(stuck.is_set, "the journal is stuck")
-        ends.simulators["hall"].set("sos", True)
+        ends.simulators["hall"].set(contact, True)
         wait_for(lambda: is_on(ends), "the siren sounds")
-        assert ("hall", "sos") not in station.picture.view.alarms
+        assert alarm not in station.picture.view.alarms
         go_on.set()
-        wait_for(lambda: ("hall", "sos") in station.picture.view.alarms, "the alarm is stored")
+        wait_for(lambda: alarm in station.picture.view.alarms, "the alarm is stored")
     assert not is_on(ends)
 
 
