@@ -1,8 +1,13 @@
-"""What every test may use: the `needs` marker, which leaves a test out aloud where a system program is missing."""
+"""What every test may use: the `needs` marker, which leaves a test out aloud where a system program is missing.
+
+What a test sets up for the whole process is put back after it: no test depends on the one before.
+"""
 
 import importlib.util
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +46,17 @@ def _present(program: str) -> bool:
     if program in MODULES:
         return importlib.util.find_spec(MODULES[program]) is not None
     return bool(shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin"))
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """Let a verb that sets up its own logging have it no longer than its test."""
+    root, own = logging.getLogger(), logging.getLogger("edge_agent")
+    handlers, level, own_level = root.handlers, root.level, own.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    own.setLevel(own_level)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
