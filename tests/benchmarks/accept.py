@@ -22,6 +22,7 @@ from edge_agent.rules.swipes import Swipes
 from tests.benchmarks.machine import bytes_written
 
 COMMITS = 400
+COUNTED = 50
 RUNS = 9
 
 Commit: TypeAlias = Callable[[int], object]
@@ -82,20 +83,26 @@ def telemetry(directory: Path, rows: int) -> float:
 def _measure(*both: tuple[Commit, Callable[[], None]]) -> list[tuple[float, float]]:
     """Return the median time (s) of one commit and its mean of bytes written, for each; they take turns.
 
-    A disk that others use is not equally fast twice: what is compared must be neighbours in time.
+    A disk that others use is not equally fast twice: what is compared must be neighbours in time. The bytes are those
+    of commits behind them: to ask the kernel in between would take time away from what follows.
     """
     times: list[list[float]] = [[] for _ in both]
-    written = [0] * len(both)
-    for number in range(COMMITS + 1):
+    for number in range(COMMITS):
         for which, (one, _) in enumerate(both):
-            before = bytes_written()
             began = time.perf_counter()
             one(number)
             times[which].append(time.perf_counter() - began)
-            written[which] += bytes_written() - before
+    written = [_bytes_each(one) for one, _ in both]
     for _, close in both:
         close()
-    return [(statistics.median(each), size / len(each)) for each, size in zip(times, written, strict=True)]
+    return [(statistics.median(each), size) for each, size in zip(times, written, strict=True)]
+
+
+def _bytes_each(one: Commit) -> float:
+    before = bytes_written()
+    for number in range(COMMITS, COMMITS + COUNTED):
+        one(number)
+    return (bytes_written() - before) / COUNTED
 
 
 def _recorder(directory: Path) -> tuple[Recorder, Callable[[], None]]:
