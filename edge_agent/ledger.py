@@ -8,6 +8,7 @@ disagree. `recent/…` holds no counts but what rules must know of the latest sw
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -102,9 +103,7 @@ class Calendar:
 
     def hour(self, wall_ms: int) -> tuple[date, int]:
         """Return (business day, local hour of the clock) of a moment (Unix milliseconds)."""
-        local = datetime.fromtimestamp(min(max(wall_ms, 0), _LAST_MS) / 1000, tz=UTC).astimezone(self.zone)
-        begins = timedelta(hours=self.day_starts.hour, minutes=self.day_starts.minute)
-        return (local.replace(tzinfo=None) - begins).date(), local.hour
+        return _hour_of_minute(self.zone, self.day_starts, min(max(wall_ms, 0), _LAST_MS) // _MINUTE_MS)
 
     def next_hour(self, wall_ms: int) -> int:
         """Return the first moment after `wall_ms` (both Unix milliseconds) at which `hour` may return another one."""
@@ -114,6 +113,14 @@ class Calendar:
         if local.hour == self.day_starts.hour and into < self.day_starts.minute * _MINUTE_MS:
             ends = self.day_starts.minute * _MINUTE_MS
         return wall_ms + ends - into
+
+
+@lru_cache(maxsize=16)
+def _hour_of_minute(zone: ZoneInfo, day_starts: time, minute: int) -> tuple[date, int]:
+    """Return `Calendar.hour` of a whole minute (since 1970): each visit asks for the same one half a dozen times."""
+    local = datetime.fromtimestamp(minute * 60, tz=UTC).astimezone(zone)
+    begins = timedelta(hours=day_starts.hour, minutes=day_starts.minute)
+    return (local.replace(tzinfo=None) - begins).date(), local.hour
 
 
 class Ledger:
@@ -203,7 +210,7 @@ class Ledger:
     def days_to_close(self, wall_ms: int) -> list[date]:
         """Return the days over at `wall_ms` that are not closed yet, oldest first."""
         today = str(self._calendar.hour(wall_ms)[0])
-        return [date.fromisoformat(day) for day in sorted(self._days) if self.closed_until < day < today]
+        return [date.fromisoformat(day) for day in sorted(day for day in self._days if self.closed_until < day < today)]
 
     def days_reopened(self) -> list[date]:
         """Return, once, the closed days that have been counted into since: their record must be written anew."""

@@ -42,7 +42,7 @@ class DayKeys:
     @property
     def newest(self) -> str:
         """The last of them, `UNNAMED` if there is none."""
-        return max(self.days, default=UNNAMED)
+        return max((slot[0] for slot in self._slots if slot is not None), default=UNNAMED)
 
     def visitor(self, day: str, card: str) -> str:
         """Return what stands for `card` on a day, 16 hex digits of HMAC-SHA256; makes a key if the day has none."""

@@ -80,7 +80,10 @@ class Rule(ABC):
 
     @property
     def due(self) -> float:
-        """Monotonic seconds at which `tick` is to be called; infinity if only a record can change anything."""
+        """Monotonic seconds at which `tick` is to be called; infinity if only a record can change anything.
+
+        It changes by `take` and `tick` alone.
+        """
         return math.inf
 
     @abstractmethod
@@ -115,20 +118,26 @@ class Rules:
         self._judges_of_readings = tuple((place, rule) for place, rule in enumerate(rules) if rule.readings)
         self._failed: dict[Rule, float] = {}
         """Those that have failed, and until when (monotonic seconds) their time stands still."""
+        self._first_due: float | None = None
+        """As they have said since they were handed anything; None: they are to be asked."""
 
     @property
     def due(self) -> float:
         """Monotonic seconds at which the first of them wants to be called."""
-        return min((self._due(rule) for rule in self._rules), default=math.inf)
+        if self._first_due is None:
+            self._first_due = min((self._due(rule) for rule in self._rules), default=math.inf)
+        return self._first_due
 
     def take(self, device: str, record: Record, moment: Moment) -> Sequence[Said]:
         """Return what goes on instead of `record`."""
+        self._first_due = None
         if isinstance(record, Reading):
             return self._pass_reading((device, record), moment)
         return self._pass([(device, record)], 0, moment)
 
     def tick(self, moment: Moment) -> Sequence[Said]:
         """Return what follows from the time alone."""
+        self._first_due = None
         said: list[Said] = []
         # The last first: what is due of a rule is over before it is handed what an earlier one says of this moment.
         for behind in range(len(self._rules), 0, -1):

@@ -85,8 +85,8 @@ class Swipes(Rule):
 
     def _was_before(self, swipe: str, stamp: Stamp) -> bool:
         """Return whether it was seen within the window by the agent that ran before."""
-        near = {name for name, boot, ms in self._before if boot == stamp.boot and self._within(ms, stamp)}
-        return bool(near) and not near.isdisjoint(self._keys.names(swipe))
+        near = [name for name, boot, ms in self._before if boot == stamp.boot and self._within(ms, stamp)]
+        return bool(near) and not self._keys.names(swipe).isdisjoint(near)
 
     def _within(self, mono_ms: int, stamp: Stamp) -> bool:
         return abs(stamp.mono_ms - mono_ms) < self._window_ms
