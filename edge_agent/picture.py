@@ -58,12 +58,18 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
-    """How the journal is doing since the start: records accepted by stream, commits, and the trouble if any."""
+class Commits:
+    """What has been accepted since the start: records by stream, in so many commits, the slowest in so many seconds."""
 
     accepted: Mapping[str, int] = field(default_factory=dict)
-    commits: int = 0
-    slowest_commit_s: float = 0.0
+    count: int = 0
+    slowest_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How the journal is doing: the trouble if any, and figures that are brought up to date once a minute."""
+
     trouble: str = ""
     """Why nothing is accepted at the moment."""
     waiting: int = 0
@@ -115,6 +121,7 @@ class View:
     shelved: frozenset[tuple[str, str]] = frozenset()
     """(device, code) of alarms put aside, up or not."""
     totals: Totals = field(default_factory=Totals)
+    commits: Commits = field(default_factory=Commits)
     storage: Storage = field(default_factory=Storage)
     uplink: Link = field(default_factory=Link)
     last_visit_mono: float | None = None

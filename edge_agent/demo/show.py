@@ -100,15 +100,15 @@ def _drain(station: Station) -> None:
     pause = threading.Event()
     while station.clock.monotonic() < deadline:
         station.supervisor.step()
-        storage, uplink = station.picture.view.storage, station.picture.view.uplink
-        if storage.waiting == 0 and sum(storage.accepted.values()) == uplink.acknowledged:
+        view = station.picture.view
+        if view.storage.waiting == 0 and sum(view.commits.accepted.values()) == view.uplink.acknowledged:
             return
         pause.wait(_LOOK_S)
 
 
 def _summary(station: Station, sink: Sink | None, people: People) -> dict[str, Any]:
     view = station.picture.view
-    accepted = dict(view.storage.accepted)
+    accepted = dict(view.commits.accepted)
     totals = view.totals.lifetime
     arrived = None if sink is None else {stream: len(sink.of(stream)) for stream in accepted}
     complete = sum(accepted.values()) == view.uplink.acknowledged and (arrived is None or arrived == accepted)
@@ -128,7 +128,7 @@ def _summary(station: Station, sink: Sink | None, people: People) -> dict[str, A
         "swaps": totals.get("swaps", 0),
         "swapped": people.swaps,
         "alarms": sorted(f"{device}/{code}" for device, code in view.alarms),
-        "commits": view.storage.commits,
+        "commits": view.commits.count,
         "uplink": "online" if view.uplink.online else view.uplink.why,
     }
 
@@ -153,7 +153,7 @@ def _line(station: Station) -> str:
     cabinet = view.devices.get("cabinet")
     temperature = room.points["temperature_c"].reading.value if room and "temperature_c" in room.points else "?"
     free = cabinet.points.get("batteries_available") if cabinet else None
-    accepted = sum(view.storage.accepted.values())
+    accepted = sum(view.commits.accepted.values())
     return (
         f"visits {totals.get('visits', 0):3}  swaps {totals.get('swaps', 0):2}  room {temperature} °C  "
         f"charged {free.reading.value if free else '?'}  queue {sum(view.uplink.pending.values()):3}  "

@@ -13,7 +13,8 @@ from edge_agent.page.words import Bilingual
 
 def report(source: Source, look: Overview) -> dict[str, Any]:
     """Return everything on the screen, in both languages where it is for people."""
-    station, uplink, storage = source.config.station, source.picture.view.uplink, source.picture.view.storage
+    station, view = source.config.station, source.picture.view
+    uplink, storage = view.uplink, view.storage
     return {
         "station": {"id": station.id, "name": _both(station.name)},
         "agent": {"version": source.version, "running_s": _age(look, look.machine.started)},
@@ -54,9 +55,9 @@ def report(source: Source, look: Overview) -> dict[str, Any]:
             }
         ),
         "journal": {
-            "accepted": dict(storage.accepted),
-            "commits": storage.commits,
-            "slowest_commit_s": round(storage.slowest_commit_s, 4),
+            "accepted": dict(view.commits.accepted),
+            "commits": view.commits.count,
+            "slowest_commit_s": round(view.commits.slowest_s, 4),
             "trouble": storage.trouble,
             "used": dict(storage.used),
             "quota": dict(storage.quota),

@@ -8,7 +8,7 @@ from typing import Any
 from edge_agent.journal.journal import Batch, Journal
 from edge_agent.journal.schema import STREAMS
 from edge_agent.ledger import Ledger
-from edge_agent.picture import ActiveAlarm, Device, Picture, Storage, Totals, View, with_readings
+from edge_agent.picture import ActiveAlarm, Commits, Device, Picture, Storage, Totals, View, with_readings
 from edge_agent.recorder.thinning import Thinner
 from edge_agent.records import Json, Reading, Stamp
 
@@ -70,7 +70,9 @@ class Display:
         def edit(view: View) -> View:
             changes: dict[str, Any] = {}
             if commits:
-                changes["storage"] = _after(view.storage, commits)
+                changes["commits"] = _after(view.commits, commits)
+                if view.storage.trouble or view.storage.waiting:
+                    changes["storage"] = replace(view.storage, trouble="", waiting=0)
             if effects.readings or effects.told:
                 changes["devices"] = _seen(view.devices, effects)
             if effects.alarms:
@@ -135,20 +137,15 @@ class Display:
         )
 
 
-def _after(before: Storage, commits: Sequence[tuple[Batch, float]]) -> Storage:
-    """Count commits in; whatever was in their way is over."""
+def _after(before: Commits, commits: Sequence[tuple[Batch, float]]) -> Commits:
+    """Count commits in."""
     accepted = {stream: before.accepted.get(stream, 0) for stream in STREAMS}
-    for batch, _ in commits:
+    slowest = before.slowest_s
+    for batch, seconds in commits:
+        slowest = max(slowest, seconds)
         for row in batch.rows:
             accepted[row.stream] += 1
-    return replace(
-        before,
-        accepted=accepted,
-        commits=before.commits + len(commits),
-        slowest_commit_s=max(before.slowest_commit_s, *(seconds for _, seconds in commits)),
-        trouble="",
-        waiting=0,
-    )
+    return Commits(accepted, before.count + len(commits), slowest)
 
 
 def _shelved(before: frozenset[tuple[str, str]], effects: Effects) -> frozenset[tuple[str, str]]:

@@ -107,7 +107,7 @@ class Agent:
                     turn.urgent = rest <= _URGENT_S
                     self._watch("heard")
             rest = self.station.recorder.step()
-            accepted = self.station.picture.view.storage.accepted
+            accepted = self.station.picture.view.commits.accepted
             records = accepted.get("usage", 0) + accepted.get("alarm", 0)
             if records != self._records:
                 self._records = records

@@ -48,7 +48,7 @@ def _used(ends: SimulatedStation) -> SimulatedStation:
         wait_for(lambda: station.picture.view.uplink.online, "online")
         ends.simulators["door-reader"].swipe(9357203)
         wait_for(lambda: station.picture.view.totals.lifetime.get("visits") == 1, "visit")
-        wait_for(lambda: station.picture.view.storage.accepted.get("tele", 0) > 0, "telemetry")
+        wait_for(lambda: station.picture.view.commits.accepted.get("tele", 0) > 0, "telemetry")
     return ends
 
 

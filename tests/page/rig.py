@@ -10,7 +10,7 @@ from edge_agent.clock import FakeClock
 from edge_agent.config.model import Config
 from edge_agent.machine import Machine
 from edge_agent.page.source import Source
-from edge_agent.picture import ActiveAlarm, Device, Link, Picture, Storage, Totals, View, with_readings
+from edge_agent.picture import ActiveAlarm, Commits, Device, Link, Picture, Totals, View, with_readings
 from edge_agent.records import AlarmState, Quality, Reading, Severity, Shelf, Stamp, Value
 from edge_agent.slot import Statistics
 
@@ -224,7 +224,7 @@ class Rig:
                 lifetime={"visits": 9001},
             ),
             last_visit_mono=self.clock.monotonic() - 95,
-            storage=Storage({"usage": 47}, 12, 0.03),
+            commits=Commits({"usage": 47}, 12, 0.03),
             uplink=Link(
                 online=True,
                 since_mono=1600.0,

@@ -33,17 +33,17 @@ def test_an_event_commits_at_once_and_telemetry_with_the_group(tmp_path: Path) -
         assert len(it.rows("tele")) == 1
         it.step(rest)
         assert len(it.rows("tele")) == 2
-        assert it.view.storage.accepted == {"alarm": 0, "usage": 1, "tele": 2}
+        assert it.view.commits.accepted == {"alarm": 0, "usage": 1, "tele": 2}
 
 
 def test_what_waits_together_shares_a_commit(tmp_path: Path) -> None:
     """Ten swipes in one step are ten rows, gap-free, and one transaction."""
     with bench(tmp_path) as it:
-        before = it.view.storage.commits
+        before = it.view.commits.count
         it.recorder.submit("door", [Event("visit", card=CardRef(str(n), "k")) for n in range(10)])
         it.step()
         assert it.seqs("usage") == list(range(1, 11))
-        assert it.view.storage.commits == before + 1
+        assert it.view.commits.count == before + 1
 
 
 def test_nothing_is_visible_before_it_is_durable(tmp_path: Path) -> None:

@@ -125,12 +125,12 @@ def test_the_time_between_two_moments() -> None:
 
 def test_what_a_rule_says_is_stored_with_its_cause(bench: Bench) -> None:
     """One transaction holds the event, what followed from it and what the rule remembers; later time is enough."""
-    commits = bench.view.storage.commits
+    commits = bench.view.commits.count
     bench.recorder.submit("door", [Event("a")])
     bench.step()
     assert [row.type for row in bench.rows("usage")] == ["a", "b"]
     assert bench.journal.state()["rule/b"] == "1"
-    assert bench.view.storage.commits == commits + 1
+    assert bench.view.commits.count == commits + 1
     rest = bench.step()
     assert rest <= 60.0
     bench.step(60.0)

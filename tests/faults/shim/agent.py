@@ -20,7 +20,7 @@ def picture(station: Station) -> dict[str, Any]:
     view = station.picture.view
     return {
         "trouble": view.storage.trouble,
-        "accepted": dict(view.storage.accepted),
+        "accepted": dict(view.commits.accepted),
         "visits": view.totals.lifetime.get("visits", 0),
         "online": view.uplink.online,
         "alarms": sorted(f"{device}/{code}" for device, code in view.alarms),
