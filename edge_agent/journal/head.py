@@ -9,8 +9,10 @@ import json
 import os
 import zlib
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from edge_agent.wire_json import fields_of
 
 FILE = "journal.head"
 _SLOT = 4096
@@ -48,7 +50,7 @@ def load(directory: Path) -> Head:
 def save(directory: Path, head: Head) -> None:
     """Write `head` into the slot that holds the older one; failing is harmless and says nothing."""
     kept = dict(sorted(head.epochs.items())[-_EPOCHS:])
-    text = json.dumps({**asdict(head), "epochs": kept}, separators=(",", ":")).encode()
+    text = json.dumps({**fields_of(head), "epochs": kept}, separators=(",", ":")).encode()
     if len(text) + _CRC_DIGITS > _SLOT:
         return
     slot = (f"{zlib.crc32(text):0{_CRC_DIGITS}x}".encode() + text).ljust(_SLOT, b"\n")

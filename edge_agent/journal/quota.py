@@ -32,6 +32,8 @@ _COARSE_MS = 15 * 60_000
 """Thinned telemetry keeps one row of each device for so long."""
 _FINE_MS = 60 * 60_000
 """Younger telemetry is not thinned."""
+_LOOK_EVERY_MS = 10 * 60_000
+"""How often it is looked for rows that are too old: the limits are days."""
 _DAY_MS = 86_400_000
 _AUDIT_MS = 30 * _DAY_MS
 _KEPT_TYPES = ("gap", "clock_correction")
@@ -89,6 +91,8 @@ class Quota:
         with suppress(ValueError):
             self._thinned = int(state.get(THINNED, "0"))
         self._making_room: set[str] = set()
+        self._look_at: dict[str, int] = {}
+        """Stream -> when it is looked for what has grown too old."""
         self._leaving: dict[str, tuple[int, int]] = {}
 
     def seal(self, batch: Batch, now_ms: int) -> None:
@@ -105,6 +109,8 @@ class Quota:
         for stream in STREAMS:
             removal = self._plan(stream, lived_ms)
             if removal is not None:
+                # There may be more of it.
+                self._look_at.pop(stream, None)
                 batch.removed.setdefault(stream, []).extend(row.id for row in removal.rows)
                 self._leaving[stream] = (len(removal.rows), sum(row.size for row in removal.rows))
                 if removal.thinned:
@@ -132,6 +138,10 @@ class Quota:
 
     def _plan(self, stream: str, now: int) -> Removal | None:
         excess = self._excess(stream)
+        if excess <= 0:
+            if now < self._look_at.get(stream, 0):
+                return None
+            self._look_at[stream] = now + _LOOK_EVERY_MS
         oldest = self._delivered(stream, 1)
         if oldest and (excess > 0 or self._outlived(stream, oldest[0], now)):
             rows = self._delivered(stream, _STEP)

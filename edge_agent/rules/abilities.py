@@ -76,6 +76,10 @@ class Abilities(Rule):
         """When an hour ends, a value gets too old, or a mark is to be stored."""
         return self._due
 
+    def judges(self, device: str, point: str) -> bool:
+        """See `Rule.judges`."""
+        return (device, point) in self._readings.asked
+
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
         """Count the time until this record, let it through, and judge anew."""
         tally = self._tally

@@ -8,7 +8,6 @@ A shelved one is recorded like any other and marked, so that nobody is called wh
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 from edge_agent.alarms import CATALOGUE, LATCHED, AlarmKind
 from edge_agent.records import Alarm, AlarmState, Decision, Record, Severity, Shelf
@@ -32,8 +31,6 @@ class LifeSettings:
 
 class AlarmLife(Rule):
     """Makes an AlarmState of every Alarm and Decision that changes something, and swallows the others."""
-
-    readings: ClassVar[bool] = False
 
     def __init__(self, stored: Mapping[str, str], settings: LifeSettings = LifeSettings()) -> None:
         self._settings = settings

@@ -16,6 +16,7 @@ KEY = "rule/battery/"
 _MOST = 500
 """Batteries kept; those that were not seen for longest are forgotten."""
 _MOST_FAULTS = 16
+_POINTS = frozenset({"sn", "cycles", "soh_pct", "protections"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,10 @@ class Batteries(Rule):
                 with suppress(ValueError, TypeError):
                     self.known[key.removeprefix(KEY)] = Battery.load(text)
         self._order = max((battery.order for battery in self.known.values()), default=0)
+
+    def judges(self, device: str, point: str) -> bool:
+        """See `Rule.judges`."""
+        return device in self._slots and point in _POINTS
 
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
         """Note what is said of a battery."""

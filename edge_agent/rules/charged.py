@@ -65,6 +65,10 @@ class Charged(Rule):
         """The next five minutes of the clock while a cabinet has none."""
         return self._due
 
+    def judges(self, device: str, point: str) -> bool:
+        """See `Rule.judges`."""
+        return device in self._cabinets and point in {"slots_unknown", "batteries_available"}
+
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
         """Judge how many there are."""
         yield device, record

@@ -36,6 +36,10 @@ class Conditions(Rule):
         """Return when the first delay ends."""
         return 0.0 if self._gone else min((watch.due for watch in self._watches.values()), default=math.inf)
 
+    def judges(self, device: str, point: str) -> bool:
+        """See `Rule.judges`."""
+        return (device, point) in self._by_point
+
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
         """Judge a reading; let a driver's alarm through unless a condition still holds it up."""
         if isinstance(record, Alarm) and (device, record.code) in self._heads:

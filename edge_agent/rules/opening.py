@@ -6,7 +6,6 @@ or a device without which nobody comes in does not answer. It opens by itself on
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import ClassVar
 
 from edge_agent.records import Alarm, Event, Json, Reading, Record, Stamp
 from edge_agent.rules.rule import NOTHING, Kept, Moment, Rule, Said
@@ -24,8 +23,6 @@ class Opening(Rule):
     Tells the readings `open` and `open_since_ms` of the device `station` (Unix milliseconds), and the events
     `station_closed` and `station_opened`.
     """
-
-    readings: ClassVar[bool] = False
 
     def __init__(self, doors: Collection[str], state: Mapping[str, str]) -> None:
         self._doors = frozenset(doors)

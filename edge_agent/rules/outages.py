@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from edge_agent.records import Stamp
 from edge_agent.rules.judgement import Cause
+from edge_agent.wire_json import fields_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Mark:
 
     def stored(self) -> str:
         """Return JSON text from which `load` makes an equal mark."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(fields_of(self), default=fields_of, separators=(",", ":"))
 
     @classmethod
     def load(cls, text: str | None) -> "Mark | None":

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from edge_agent.records import Event, Record, Stamp
 from edge_agent.rules.rule import NOTHING, Kept, Moment, Rule, Said
@@ -28,8 +28,6 @@ class Passages(Rule):
 
     `stored` is what was kept last.
     """
-
-    readings: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -8,7 +8,6 @@ oldest presence along; there are never fewer than none.
 import json
 import math
 from collections.abc import Iterator
-from typing import ClassVar
 
 from edge_agent.records import Event, Reading, Record, Stamp
 from edge_agent.rules.rule import NOTHING, Kept, Moment, Rule, Said
@@ -25,8 +24,6 @@ _FADED = 6.0
 
 class Presence(Rule):
     """`leaving` are the types of event that say that somebody left; `stored` is what was kept last."""
-
-    readings: ClassVar[bool] = False
 
     def __init__(self, stay: float, leaving: frozenset[str], stored: str | None = None) -> None:
         self._stay = stay

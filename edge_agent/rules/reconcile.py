@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import ClassVar
 
 from edge_agent.ledger import Calendar
 from edge_agent.records import Alarm, Event, Json, Record
@@ -27,8 +26,6 @@ class Controllers(Rule):
 
     A controller is a device whose events carry an `index`, which counts by one. `stored` is what was kept last.
     """
-
-    readings: ClassVar[bool] = False
 
     def __init__(self, calendar: Calendar, stored: str | None = None) -> None:
         self._calendar = calendar
@@ -102,8 +99,6 @@ class Doors(Rule):
     a cabinet's slots, `slots` as DEVICE.DOOR, are counted with the others, and taken off here; `stored` is what was
     kept of them last.
     """
-
-    readings: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from edge_agent.records import Alarm, Event, Reading, Record, Stamp
@@ -33,8 +32,6 @@ class Plan:
 
 class Rounds(Rule):
     """See the module; one for each round. Readings of a device of its name: `overdue`, and `done_by` while known."""
-
-    readings: ClassVar[bool] = False
 
     def __init__(self, plan: Plan, state: Mapping[str, str]) -> None:
         self._plan = plan

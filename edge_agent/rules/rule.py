@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from edge_agent.ledger import Changes
 from edge_agent.records import Alarm, Json, Reading, Record, Stamp
@@ -75,9 +75,6 @@ NOTHING = Kept()
 class Rule(ABC):
     """See the module; used by the journal's thread only."""
 
-    readings: ClassVar[bool] = True
-    """Whether it is handed readings. Most records are, and most rules judge events: a reading passes those by."""
-
     @property
     def due(self) -> float:
         """Monotonic seconds at which `tick` is to be called; infinity if only a record can change anything.
@@ -85,6 +82,10 @@ class Rule(ABC):
         It changes by `take` and `tick` alone.
         """
         return math.inf
+
+    def judges(self, device: str, point: str) -> bool:  # noqa: ARG002  (most rules judge events)
+        """Return, always the same, whether it is handed the readings of a point: most records are, and pass it by."""
+        return False
 
     @abstractmethod
     def take(self, device: str, record: Record, moment: Moment) -> Iterable[Said]:
@@ -115,11 +116,12 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self._rules = tuple(rules)
-        self._judges_of_readings = tuple((place, rule) for place, rule in enumerate(rules) if rule.readings)
+        self._judges: dict[tuple[str, str], tuple[tuple[int, Rule], ...]] = {}
+        """Device and point -> those that judge it, with their places."""
         self._failed: dict[Rule, float] = {}
         """Those that have failed, and until when (monotonic seconds) their time stands still."""
         self._first_due: float | None = None
-        """As they have said since they were handed anything; None: they are to be asked."""
+        """As they said last; None once any of them has been handed something: they are to be asked again."""
 
     @property
     def due(self) -> float:
@@ -130,14 +132,12 @@ class Rules:
 
     def take(self, device: str, record: Record, moment: Moment) -> Sequence[Said]:
         """Return what goes on instead of `record`."""
-        self._first_due = None
         if isinstance(record, Reading):
-            return self._pass_reading((device, record), moment)
+            return self._pass_reading(device, record, moment)
         return self._pass([(device, record)], 0, moment)
 
     def tick(self, moment: Moment) -> Sequence[Said]:
         """Return what follows from the time alone."""
-        self._first_due = None
         said: list[Said] = []
         # The last first: what is due of a rule is over before it is handed what an earlier one says of this moment.
         for behind in range(len(self._rules), 0, -1):
@@ -159,19 +159,24 @@ class Rules:
         for rule in self._rules[first:]:
             before, said = said, []
             for one in before:
-                if rule.readings or not isinstance(one[1], Reading):
+                if not isinstance(one[1], Reading) or rule.judges(one[0], one[1].point):
                     said += self._tried(rule, partial(rule.take, *one, moment), (one,), moment)
                 else:
                     said.append(one)
         return said
 
-    def _pass_reading(self, one: Said, moment: Moment) -> list[Said]:
+    def _pass_reading(self, device: str, reading: Reading, moment: Moment) -> list[Said]:
         """As `_pass`, for what comes by the thousand: a reading of which nothing follows."""
-        for place, rule in self._judges_of_readings:
+        point = (device, reading.point)
+        judges = self._judges.get(point)
+        if judges is None:
+            judges = tuple((place, rule) for place, rule in enumerate(self._rules) if rule.judges(*point))
+            self._judges[point] = judges
+        one: Said = (device, reading)
+        for place, rule in judges:
             said = self._tried(rule, partial(rule.take, *one, moment), (one,), moment)
-            if len(said) != 1 or not isinstance(said[0][1], Reading):
+            if said != [one]:
                 return self._pass(said, place + 1, moment)
-            one = said[0]
         return [one]
 
     def _due(self, rule: Rule) -> float:
@@ -180,6 +185,7 @@ class Rules:
     def _tried(
         self, rule: Rule, work: Callable[[], Iterable[Said]], otherwise: Iterable[Said], moment: Moment
     ) -> list[Said]:
+        self._first_due = None
         try:
             return list(work())
         except Exception as error:

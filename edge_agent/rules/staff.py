@@ -6,7 +6,6 @@ Whoever forgets to sign off is signed off after twelve hours, and the record say
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar
 
 from edge_agent.records import Event, Json, Reading, Record, Stamp
 from edge_agent.rules.rule import NOTHING, Kept, Moment, Rule, Said
@@ -19,8 +18,6 @@ _STATION = "station"
 
 class StaffPresence(Rule):
     """See the module. Adds `seconds` to a departure; the reading `staff` names who is there."""
-
-    readings: ClassVar[bool] = False
 
     def __init__(self, state: Mapping[str, str]) -> None:
         self._there = _load(state.get(STAFF))

@@ -69,12 +69,16 @@ class Supplies(Rule):
         """Return when time must be looked at again; never, where it is measured."""
         return math.inf if self._supply.level is not None else self._look_at
 
+    def judges(self, device: str, point: str) -> bool:
+        """See `Rule.judges`."""
+        return (device, point) == self._supply.level
+
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
         """Note a visit, a refill, a look, or a measured level."""
         yield device, record
         supply = self._supply
         if isinstance(record, Reading):
-            if (device, record.point) == supply.level and record.quality is Quality.GOOD:
+            if record.quality is Quality.GOOD:
                 yield from self._tell(record.value)
             return
         if not isinstance(record, Event):

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
 
 from edge_agent.ledger import RECENT, Changes
 from edge_agent.records import Event, Record, Stamp
@@ -22,8 +21,6 @@ class Swipes(Rule):
     never swallows a visit. Swipes may come out of order: a door controller's are read when the network is back, those
     at a reader on a wire at once. What a restart must know is stored under the day's key, see `day_keys.py`.
     """
-
-    readings: ClassVar[bool] = False
 
     def __init__(self, window: float, stored: Mapping[tuple[str, str], int], keys: DayKeys) -> None:
         self._window_ms = round(window * 1000)

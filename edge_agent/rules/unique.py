@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import ClassVar
 
 from edge_agent.ledger import RECENT, Calendar, Changes
 from edge_agent.records import Event, Json, Record, Stamp
@@ -33,8 +32,6 @@ _MOST_WAITING = 5000
 
 class Unique(Rule):
     """A day with fewer than `fewest` visitors does not say how many; `stored` and `ledger` are what was kept last."""
-
-    readings: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 from edge_agent.records import CardRef, Event, Json, Record
 from edge_agent.rules.rule import Moment, Rule, Said
@@ -26,8 +25,6 @@ class Cards:
 
 class Visits(Rule):
     """Names every granted swipe by what it is; with `by_cards` false something else counts the visits."""
-
-    readings: ClassVar[bool] = False
 
     def __init__(self, readers: Readers, cards: Cards, *, by_cards: bool = True) -> None:
         self._readers = readers

@@ -59,6 +59,10 @@ class Follow(Rule):
 class Swallow(Rule):
     """Lets no reading through."""
 
+    def judges(self, device: str, point: str) -> bool:
+        """See the class."""
+        return True
+
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
         """See the class."""
         if not isinstance(record, Reading):
@@ -66,9 +70,7 @@ class Swallow(Rule):
 
 
 class Deaf(Follow):
-    """A Follow that judges events only, and would swallow a reading."""
-
-    readings = False
+    """A Follow that fails on a reading."""
 
     def take(self, device: str, record: Record, moment: Moment) -> Iterator[Said]:
         """See the class."""
