@@ -187,6 +187,7 @@ def test_usage_waits_for_the_centres_word(small: Bench) -> None:
     work(small)
     assert len(small.seqs("usage")) == 320
     small.recorder.remember(f"committed/usage/{small.journal.epoch_name}", "312")
+    work(small)
     # What is too old is looked for every ten minutes.
     small.step(600.0)
     work(small)
