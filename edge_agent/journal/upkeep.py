@@ -96,7 +96,7 @@ class Upkeep:
             work.gaps += [(removal.stream, body) for body in removal.gaps]
             work.more = True
         else:
-            work.more = self._shrink()
+            work.more = self._reserve.lengthen() or self._shrink()
         return work
 
     def seal(self, batch: Batch, mono_ms: int) -> None:

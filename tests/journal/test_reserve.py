@@ -35,6 +35,33 @@ def test_the_ballast_lies_ready(tmp_path: Path) -> None:
     it.crash()
 
 
+def test_the_wal_has_its_length_before_it_is_needed(tmp_path: Path) -> None:
+    """Commits write into it and never make it longer; what they wrote is there after a crash."""
+    with bench(tmp_path) as it:
+        wal = it.directory / "journal.db-wal"
+        for _ in range(20):
+            it.step(0.1)
+        size = wal.stat().st_size
+        assert size == 4 << 20
+        for number in range(50):
+            it.swipe(str(number))
+        assert wal.stat().st_size == size
+        it.crash()
+        it.open()
+        assert len(it.rows("usage")) == 50
+
+
+def test_a_full_disk_does_not_lengthen_the_wal(tmp_path: Path) -> None:
+    """While the reserve is in use its room is for events."""
+    it = Bench(tmp_path)
+    it.free = 1000
+    it.open()
+    for _ in range(20):
+        it.step(0.1)
+    assert (it.directory / "journal.db-wal").stat().st_size < 1 << 20
+    it.crash()
+
+
 def test_the_ballast_is_given_up_when_the_disk_is_full(tmp_path: Path) -> None:
     """The failed transaction is repeated at once; until there is room again only events and alarms are stored."""
     with bench(tmp_path) as it:

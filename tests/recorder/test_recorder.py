@@ -22,6 +22,8 @@ def body(it: Bench, stream: str, kind: str | None = None) -> dict[str, object]:
 def test_an_event_commits_at_once_and_telemetry_with_the_group(tmp_path: Path) -> None:
     """A sample waits up to the group commit, and goes with an event that commits earlier."""
     with bench(tmp_path) as it:
+        while it.step() < it.settings.group_commit / 2:
+            it.step(0.1)
         it.measure(20.0, seconds=1.0)
         assert it.rows("tele") == []
         it.swipe("a")
