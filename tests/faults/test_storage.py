@@ -119,13 +119,24 @@ def test_enospc(shim: Path, tmp_path: Path) -> None:
     """A full disk stops acceptance aloud; when there is room again, what had waited is accepted, once."""
     with ground(shim, tmp_path) as it, it.agent() as agent:
         begin(it)
-        it.faults.limit_space(0)
+        it.faults.refuse_writes(errno.ENOSPC)
         began = time.monotonic()
         it.swipe(3)
         wait_for(lambda: it.faults.count("failures") >= 2, "writes refused")
         assert agent.process.poll() is None
         assert it.longest_pause(began) < POLL_S
         it.faults.heal()
+        it.settle(6)
+
+
+def test_no_file_can_grow(shim: Path, tmp_path: Path) -> None:
+    """A disk without a block to give costs no visit: the log of the transactions has its length already."""
+    with ground(shim, tmp_path) as it, it.agent():
+        begin(it)
+        wal = tmp_path / "journal" / "journal.db-wal"
+        wait_for(lambda: wal.stat().st_size >= 4 << 20, "the log at its full length")
+        it.faults.limit_space(0)
+        it.swipe(3)
         it.settle(6)
 
 
