@@ -112,7 +112,7 @@ class Wire(StrEnum):
 class Options(BaseModel):
     """A driver's own keys of a `[[device]]` table; each field's docstring becomes its line in the reference."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @property
     def modbus(self) -> bool:

@@ -21,7 +21,7 @@ _AREA = re.compile(r"\s*(coil|discrete|holding|input)\s*:(.*)")
 class Table(BaseModel):
     """Common to everything in a profile file: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Area(StrEnum):

@@ -4,6 +4,7 @@ import argparse
 import inspect
 import sys
 
+from edge_agent.config.described import keys_in
 from edge_agent.config.reference import default_of, keys_of, values_of
 from edge_agent.driver import Driver, Listener, driver_names, load_driver
 
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     driver = load_driver(args.name)
     sys.stdout.write(f'{args.name}: {_title(args.name)}\nlink: kind = "{driver.wire}"\n')
-    for key, field in keys_of(driver.Options.model_fields):
+    for key, field in keys_of(keys_in(driver.Options)):
         default = "required" if field.is_required() else f"default {default_of(field)}"
         meaning = " ".join((field.description or "").split())
         sys.stdout.write(f"  {key} ({default}): {values_of(field)}\n      {meaning}\n".replace("`", ""))

@@ -3,7 +3,6 @@
 Values are repeated only where they cannot be a secret: a password typed into the wrong key must not reach a screen.
 """
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias, get_args
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from edge_agent.config.described import keys_in
 from edge_agent.config.device import COMMON_KEYS, Device
 from edge_agent.config.model import Config
 from edge_agent.config.positions import Path
@@ -81,6 +81,8 @@ def problem_at(path: Path, text: str, tree: Tree, *, warning: bool = False) -> P
 
 def suggest(word: str, known: set[str]) -> str:
     """Return ` – did you mean 'x'?` or the list of what there is."""
+    import difflib  # noqa: PLC0415  (for mistakes only, and slow to load)
+
     close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     if close:
         return f" – did you mean {close[0]!r}?"
@@ -93,12 +95,12 @@ def station_fields(path: Path, tree: Tree, drivers: Mapping[str, DriverClass]) -
     if path[:1] == ("link",) and isinstance(element, Tree):
         return fields_below(_link_fields(element), path[2:])
     if path[:1] == ("device",) and isinstance(element, Tree):
-        fields = {name: Device.model_fields[name] for name in COMMON_KEYS}
+        fields = {name: keys_in(Device)[name] for name in COMMON_KEYS}
         driver = element.get("driver")
         if isinstance(driver, str) and driver in drivers:
-            fields |= drivers[driver].Options.model_fields
+            fields |= keys_in(drivers[driver].Options)
         return fields_below(fields, path[2:])
-    return fields_below(Config.model_fields, path)
+    return fields_below(keys_in(Config), path)
 
 
 def fields_below(fields: Mapping[str, FieldInfo], path: Path) -> dict[str, FieldInfo]:
@@ -108,7 +110,7 @@ def fields_below(fields: Mapping[str, FieldInfo], path: Path) -> dict[str, Field
         # A part that is no key is an index or a name the installer chose (a contact's): its table follows.
         if part in found:
             models = models_in(found[str(part)].annotation)
-            found = {name: field for model in models for name, field in model.model_fields.items()}
+            found = {name: field for model in models for name, field in keys_in(model).items()}
     return found
 
 
@@ -138,7 +140,7 @@ def _kinds_of_link() -> str:
 def _link_fields(link: Tree) -> dict[str, FieldInfo]:
     kinds = _link_kinds()
     chosen = [kinds[link["kind"]]] if link.get("kind") in kinds else list(kinds.values())
-    return {name: field for model in chosen for name, field in model.model_fields.items()}
+    return {name: field for model in chosen for name, field in keys_in(model).items()}
 
 
 def _written(loc: Path, tree: Tree) -> Path:

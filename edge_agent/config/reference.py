@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from edge_agent.config.described import keys_in
 from edge_agent.config.device import COMMON_KEYS, Device, InstalledDrivers
 from edge_agent.config.messages import models_in
 from edge_agent.config.model import Config
@@ -76,7 +77,7 @@ def render(drivers: Mapping[str, DriverClass] | None = None) -> str:
 
 def _page(drivers: Mapping[str, DriverClass]) -> Iterator[str]:
     yield _HEAD
-    for name, field in Config.model_fields.items():
+    for name, field in keys_in(Config).items():
         models = list(models_in(field.annotation))
         several = field.annotation is not models[0]
         if name == "link":
@@ -85,7 +86,7 @@ def _page(drivers: Mapping[str, DriverClass]) -> Iterator[str]:
                 yield from section(f"### kind = {values_of(model.model_fields['kind'])}", model)
         elif name == "device":
             yield from section(
-                "## `[[device]]`", Device, {key: f for key, f in Device.model_fields.items() if key in COMMON_KEYS}
+                "## `[[device]]`", Device, {key: f for key, f in keys_in(Device).items() if key in COMMON_KEYS}
             )
             for driver in drivers:
                 yield from section(f'### driver = `"{driver}"`', drivers[driver].Options)
@@ -96,7 +97,7 @@ def _page(drivers: Mapping[str, DriverClass]) -> Iterator[str]:
 def section(title: str, model: type[BaseModel], fields: Mapping[str, FieldInfo] | None = None) -> Iterator[str]:
     """Yield a heading, what the table is, and a row for each of its keys and those below it."""
     yield f"{title}\n\n{_words(model.__doc__)}\n"
-    rows = list(_rows("", model.model_fields if fields is None else fields))
+    rows = list(_rows("", keys_in(model) if fields is None else fields))
     if rows:
         yield "| key | value | default | meaning |\n|---|---|---|---|"
         yield from rows
@@ -114,7 +115,7 @@ def keys_of(fields: Mapping[str, FieldInfo], prefix: str = "") -> Iterator[tuple
     for name, field in fields.items():
         yield f"{prefix}{name}", field
         for model in models_in(field.annotation):
-            yield from keys_of(model.model_fields, f"{prefix}{name}{_step(_schema(field))}.")
+            yield from keys_of(keys_in(model), f"{prefix}{name}{_step(_schema(field))}.")
 
 
 def default_of(field: FieldInfo) -> str:

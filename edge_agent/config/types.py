@@ -129,7 +129,7 @@ Broker = Annotated[str, AfterValidator(_broker)]
 class Table(BaseModel):
     """A table of the station file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Names(Table):

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edge_agent.config.described import keys_in
 from edge_agent.config.file import judge, load
 from edge_agent.config.messages import fields_below, problem, problem_at
 from edge_agent.config.model import Config
@@ -47,7 +48,7 @@ def load_script(path: Path, directory: Path) -> Loaded:
 
 def _fields(path: tuple[str | int, ...], tree: Tree) -> dict[str, Any]:
     del tree
-    return fields_below(Script.model_fields, path)
+    return fields_below(keys_in(Script), path)
 
 
 def _station(tree: Tree, path: Path, directory: Path, problems: list[Problem]) -> Config | None:

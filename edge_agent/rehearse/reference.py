@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 
+from edge_agent.config.described import keys_in
 from edge_agent.config.messages import models_in
 from edge_agent.config.reference import section
 from edge_agent.rehearse.acts import VERBS, Doing
@@ -124,11 +125,11 @@ def render() -> str:
 
 def _page() -> Iterator[str]:
     yield _HEAD
-    own = {name: field for name, field in Script.model_fields.items() if name not in {"room", "at", "every"}}
+    own = {name: field for name, field in keys_in(Script).items() if name not in {"room", "at", "every"}}
     yield from section("### Begin of the file", Script, own)
     yield from section("### `[room]`", Room)
     for title, model in (("`[[at]]`", At), ("`[[every]]`", Every), ("`then`", Then)):
-        fields = {name: field for name, field in model.model_fields.items() if name not in {*VERBS, "then"}}
+        fields = {name: field for name, field in keys_in(model).items() if name not in {*VERBS, "then"}}
         yield from section(f"### {title}", model, fields)
     yield "## What can happen\n\nThe verbs of `[[at]]`, `[[every]]` and of what stands in their list `then`.\n"
     for verb in VERBS:

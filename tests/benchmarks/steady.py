@@ -16,7 +16,7 @@ _POINT = """
 [[point]]
 name   = "{name}"
 at     = "holding:{address}"
-type   = "i16"
+type   = "s16"
 scale  = 0.1
 unit   = "{unit}"
 valid  = [-100, 400]
