@@ -82,6 +82,9 @@ def test_the_language_is_switched_and_remembered(phone: Page, server: PageServer
 
 def test_changes_appear_by_themselves(rig: Rig, phone: Page) -> None:
     """An alarm, a visit and a temperature reach the open page, its title too; what was unfolded stays so."""
+    rig.say("room", temperature_c=18.5, humidity_pct=61.0)
+    # The page is live: what comes first over the stream puts in every part, also below a finger.
+    expect(phone.locator("#climate")).to_contain_text("18.5 °C")
     details = phone.locator("#points-room")
     details.locator("summary").click()
     rig.alarm("inputs", "smoke", Severity.CRITICAL)
