@@ -190,7 +190,7 @@ class Reflexes:
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """See `Recorder.unreachable`."""
         said = tuple(records)
-        self._judge(device, said, None)
+        self._judge(device, said, None, unreachable=why)
         self._sink.unreachable(device, why, said)
 
     def submit_durably(
@@ -215,10 +215,10 @@ class Reflexes:
             spoken = {(device, code)} | ({split(point)} if point is not None and split(point)[0] == device else set())
             arm.silence(spoken.__contains__)
 
-    def _judge(self, device: str, records: Sequence[Record], at: float | None) -> None:
+    def _judge(self, device: str, records: Sequence[Record], at: float | None, unreachable: str | None = None) -> None:
         if not self.arms:
             return
-        for concerned, alarm in self._early.alarms(device, records, at):
+        for concerned, alarm in self._early.alarms(device, records, at, unreachable):
             if (arms := self._by_code.get(alarm.code)) is not None:
                 cause = (concerned, alarm.code)
                 self._told.add(cause)

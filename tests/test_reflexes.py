@@ -13,14 +13,14 @@ from edge_agent.cabinet.cabinet import Cabinet
 from edge_agent.cabinet.layout import CabinetLayout, SlotLayout, SlotLimits
 from edge_agent.clock import FakeClock
 from edge_agent.commands import CommandRefused
+from edge_agent.config.condition import parse
 from edge_agent.config.reflexes import Reflex
 from edge_agent.early import Early
 from edge_agent.picture import ActiveAlarm, View
-from edge_agent.recorder.assembly import Assembly
 from edge_agent.records import Alarm, AlarmState, Event, Quality, Reading, Record, Severity
 from edge_agent.reflexes import Reflexes
 from edge_agent.rules.conditions import Conditions
-from edge_agent.rules.judges import Limit
+from edge_agent.rules.judges import Limit, When
 from edge_agent.rules.rule import Rules
 from edge_agent.rules.watch import Spec
 from edge_agent.verbs import Command
@@ -29,7 +29,10 @@ from tests.rules.moments import stamp
 UP, OVER = Alarm("sos", active=True), Alarm("sos", active=False)
 SIREN = {"name": "siren", "device": "relay", "on": "on_siren", "off": "off_siren", "lasts": "60s", "again": "20s"}
 BOX = CabinetLayout("box", (SlotLayout(1, None, "b1"),), limits=SlotLimits(3.0, 60.0, 5.0, 600.0))
-HEAT = [Spec("hot", "b1", "battery_over_temp", Limit(("b1", "temp_c"), 60.0, 5.0), after=30.0)]
+HEAT = [
+    Spec("hot", "b1", "battery_over_temp", Limit(("b1", "temp_c"), 60.0, 5.0), after=30.0),
+    Spec("both", "b2", "battery_over_temp", When(parse("b2.warm and hood.still"))),
+]
 
 
 @dataclass
@@ -45,9 +48,7 @@ class Site:
     stored: list[tuple[str, Record]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        early = Early(
-            Assembly([Cabinet(BOX, None)], lambda _device: [], "boot"), Rules([Conditions(HEAT, {})]), 1, self.clock
-        )
+        early = Early([Cabinet(BOX, None)], Rules([Conditions(HEAT, {})]), 1, self.clock)
         self.it = Reflexes(self.reflexes, early, tell=self.tell, sink=self, view=lambda: self.view, clock=self.clock)
 
     def tell(self, device: str, command: Command, within: float) -> None:
@@ -266,6 +267,18 @@ def test_what_heats_up_sounds_ahead_of_the_recorder(site: Site) -> None:
         site.run(10.0)
     assert site.on
     assert site.events()[-1]["causes"] == ["b1/battery_over_temp"]
+
+
+def test_what_does_not_answer_is_not_believed(site: Site) -> None:
+    """The siren keeps to what the alarm will: a value of a device that has fallen silent calls for nothing."""
+    site.say(Reading("still", value=True), device="hood")
+    site.it.unreachable("hood", "no answer")
+    site.say(Reading("warm", value=True), device="b2")
+    site.run()
+    assert site.on is False
+    site.say(Reading("still", value=True), device="hood")
+    site.run()
+    assert site.on
 
 
 def test_it_ends_with_the_agent(site: Site) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge_agent.config.described import keys_in
 from edge_agent.config.messages import models_in, suggest
 from edge_agent.config.toml import toml
 from edge_agent.config.tree import Tree, at, read, spot_of
@@ -95,8 +94,8 @@ def _text(error: ErrorDetails, path: tuple[str | int, ...], tree: Tree, model: t
 
 def _keys(path: tuple[str | int, ...], model: type[BaseModel]) -> set[str]:
     """Return the keys that the table at `path` may have."""
-    fields = dict(keys_in(model))
+    fields = dict(model.model_fields)
     for part in path:
         if part in fields:
-            fields = {n: f for inner in models_in(fields[str(part)].annotation) for n, f in keys_in(inner).items()}
+            fields = {n: f for inner in models_in(fields[str(part)].annotation) for n, f in inner.model_fields.items()}
     return set(fields)

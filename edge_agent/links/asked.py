@@ -4,13 +4,14 @@
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from edge_agent.clock import Clock
 from edge_agent.driver import Chunk, DeviceError, LineRequest, LinkError, LinkTimeout, ReplyShape, Simulator
 
 
-class AskedLink:
+class AskedLink(ABC):
     """What such links have in common; each says in `_exchange` how a question is answered."""
 
     def __init__(self, name: str, clock: Clock) -> None:
@@ -63,9 +64,12 @@ class AskedLink:
             raise DeviceError("no valid answer in what was received", raw=answer)
         return found
 
+    @abstractmethod
     def _exchange(self, request: bytes, size: int, within: float) -> bytes:
-        """Return the answer, of `size` bytes where that is not 0; raises LinkTimeout or LinkError."""
-        raise NotImplementedError
+        """Return the answer, of `size` bytes where that is not 0; raises LinkTimeout or LinkError.
+
+        `within` is the longest time to wait, in seconds.
+        """
 
     def _show(self, direction: str, data: bytes) -> None:
         if self.tap is not None:

@@ -13,7 +13,6 @@ from edge_agent.journal.spare import MAX_BYTES, open_somewhere
 from edge_agent.journal.upkeep import Upkeep
 from edge_agent.parts.settings import cabinets_of, recorder_settings
 from edge_agent.picture import Picture
-from edge_agent.recorder.assembly import Assembly
 from edge_agent.recorder.recorder import Recorder
 from edge_agent.records import Alarm
 from edge_agent.rules.abilities import STATION
@@ -58,9 +57,8 @@ class Store:
     def early(self, config: Config, clock: Clock) -> Early:
         """Build what judges ahead of the journal the alarms that call for a reflex."""
         codes = frozenset(code for reflex in config.reflex for code in reflex.causes)
-        assembly = Assembly(cabinets_of(config, self.state), lambda _device: [], clock.boot_id)
         rules = Rules([conditions_of(config, self.state, codes)])
-        return Early(assembly, rules, self.journal.boot, clock)
+        return Early(cabinets_of(config, self.state), rules, self.journal.boot, clock)
 
     def reader(self) -> Reader:
         """Open the journal for reading."""

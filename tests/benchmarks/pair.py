@@ -39,8 +39,8 @@ class Sink:
     def submit_durably(
         self, device: str, records: Iterable[Record], state: Mapping[str, str | None], within: float
     ) -> bool:
-        """Nobody orders anything here."""
-        raise NotImplementedError
+        """See Sink; nobody orders anything here."""
+        raise AssertionError(f"{device} wants something to be durable")
 
     def unreachable(self, device: str, why: str, records: Iterable[Record] = ()) -> None:
         """Nothing: only good answers count here."""

@@ -31,8 +31,8 @@ class Lockers:
         return {"open": takes(lock=Annotated[int, Field(ge=1, le=4)])}
 
     def act(self, link: Link, command: Command) -> list[Record]:
-        """See Actor; the wire is this class's too."""
-        raise NotImplementedError
+        """See Actor; an order goes to `hang`, which is the wire."""
+        raise AssertionError(f"{command.name} came past the wire")
 
     def hang(self, _device: str, command: Command, _within: float) -> Acted:
         """Take an order that the wire keeps."""
